@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The key type "derived": keys that need no storage.
+ *
+ * A key is a function of a secret that only this machine's TPM can make and of
+ * who asks: the user, the program by its path or its contents, and a purpose of
+ * its own choosing. The same program gets the same key after every boot.
+ *
+ *	keyctl add derived nas '64 path,noread nas-disk v1' @u
+ *
+ * Another string is another key, and dm-crypt cannot tell a wrong key from a
+ * right one: it shows noise, over which a script may then make a file system.
+ * So whatever is odd about a request is refused, not guessed at.
+ *
+ * All the work is done in ->preparse(), under key_types_sem only. In
+ * ->instantiate() it would be done under the one mutex under which every key of
+ * the system is made, as trusted keys do. There is no ->update(): adding a key
+ * again replaces it; and KEYCTL_UPDATE, like an upcall's KEYCTL_INSTANTIATE,
+ * would call ->preparse() without the semaphore that makes it safe to unload
+ * this module.
+ *
+ * Documentation/security/keys/derived.rst
+ */
+
+#include <linux/ctype.h>
+#include <linux/err.h>
+#include <linux/hex.h>
+#include <linux/key-type.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <keys/derived-type.h>
+#include <keys/request_key_auth-type.h>
+
+#include "derived.h"
+#include "tpm2_hmac.h"
+
+/*
+ * What a key shows of itself stands in the payload's other three words by value:
+ * ->describe() runs without the key's lock, so it may follow no pointer.
+ */
+enum {
+	PAYLOAD_SHOWN = 1,	/* length and words of the request */
+	PAYLOAD_KCV_HIGH = 2,
+	PAYLOAD_KCV_LOW = 3,
+};
+
+#define SHOWN_LENGTH(shown)	((shown) & 0xffff)
+#define SHOWN_WORDS(shown)	((shown) >> 16)
+
+/*
+ * The request.
+ */
+
+#define CHECK_VALUE_DIGITS	16
+
+/* What a request may say between its length and its mixin. */
+static const struct {
+	const char *name;
+	unsigned int word;
+} words[] = {
+	{ "path",	DERIVED_PATH },
+	{ "csum",	DERIVED_CSUM },
+	{ "noread",	DERIVED_NOREAD },
+	{ "kcv=",	DERIVED_KCV },
+	{ "logon",	DERIVED_LOGON },
+};
+
+/* What no mixin begins with: words that mean something elsewhere, or will. */
+static const char * const not_a_mixin[] = {
+	"path", "csum", "verity", "noread", "logon", "kcv", "pcrs", "capped",
+};
+
+static bool is_word(const u8 *s, size_t len, const char *word)
+{
+	return len == strlen(word) && !memcmp(s, word, len);
+}
+
+/* How many bytes of @s come before the first one of @stops. */
+static size_t span_until(const u8 *s, size_t len, const char *stops)
+{
+	size_t n = 0;
+
+	/* No NUL gets here, which strchr() would find in any string. */
+	while (n < len && !strchr(stops, s[n]))
+		n++;
+	return n;
+}
+
+/**
+ * derived_parse_check_value() - parse a check value
+ * @s:		16 lower-case hexadecimal digits, and nothing else
+ * @len:	bytes of @s
+ * @value:	the result
+ *
+ * Stricter than kstrtou64(): each value has one spelling.
+ *
+ * Return: 0 or -EINVAL
+ */
+int derived_parse_check_value(const char *s, size_t len, u64 *value)
+{
+	u64 v = 0;
+	size_t i;
+
+	if (len != CHECK_VALUE_DIGITS)
+		return -EINVAL;
+	for (i = 0; i < len; i++) {
+		if (!isxdigit(s[i]) || isupper(s[i]))
+			return -EINVAL;
+		v = v << 4 | hex_to_bin(s[i]);
+	}
+	*value = v;
+	return 0;
+}
+
+static int parse_length(const u8 *s, size_t len, u32 *length)
+{
+	u32 value = 0;
+	size_t i;
+
+	if (!len)
+		return -EINVAL;
+	for (i = 0; i < len; i++)
+		if (!isdigit(s[i]))
+			return -EINVAL;
+	if (s[0] == '0' && len > 1)
+		return -EINVAL;
+
+	for (i = 0; i < len; i++) {
+		value = 10 * value + (s[i] - '0');
+		/* However many digits follow. */
+		if (value > DERIVED_LENGTH_MAX)
+			return -ERANGE;
+	}
+	if (value < DERIVED_LENGTH_MIN)
+		return -ERANGE;
+	*length = value;
+	return 0;
+}
+
+static int parse_word(const u8 *s, size_t len, struct derived_request *req)
+{
+	const size_t kcv_len = strlen("kcv=");
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		if (words[i].word == DERIVED_KCV) {
+			if (len < kcv_len ||
+			    !is_word(s, kcv_len, words[i].name))
+				continue;
+			if (derived_parse_check_value((const char *)s + kcv_len,
+						      len - kcv_len, &req->kcv))
+				return -EINVAL;
+		} else if (!is_word(s, len, words[i].name)) {
+			continue;
+		}
+		if (req->words & words[i].word)
+			return -EINVAL;
+		req->words |= words[i].word;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int parse_words(const u8 *s, size_t len, struct derived_request *req)
+{
+	size_t n;
+	int err;
+
+	for (;;) {
+		n = span_until(s, len, ",");
+		err = parse_word(s, n, req);
+		if (err)
+			return err;
+		if (n == len)
+			break;
+		s += n + 1;
+		len -= n + 1;
+	}
+	return req->words & (DERIVED_PATH | DERIVED_CSUM) ? 0 : -EINVAL;
+}
+
+static int check_mixin(const u8 *s, size_t len)
+{
+	size_t i, n;
+
+	if (len > DERIVED_MIXIN_MAX)
+		return -E2BIG;
+	if (!len || s[0] == ' ' || s[len - 1] == ' ')
+		return -EINVAL;
+
+	n = span_until(s, len, " ,=");
+	for (i = 0; i < ARRAY_SIZE(not_a_mixin); i++)
+		if (is_word(s, n, not_a_mixin[i]))
+			return -EINVAL;
+
+	/* [a-z][a-z0-9_]*= */
+	if (!islower(s[0]) || !isascii(s[0]))
+		return 0;
+	for (i = 1; i < len; i++)
+		if (!isascii(s[i]) ||
+		    !(islower(s[i]) || isdigit(s[i]) || s[i] == '_'))
+			break;
+	return i < len && s[i] == '=' ? -EINVAL : 0;
+}
+
+/**
+ * derived_parse() - parse a request
+ * @data:	the request, "<length> <word>[,<word>...] [<mixin>]", without NUL
+ * @len:	bytes of @data
+ * @req:	the result; its mixin points into @data
+ *
+ * Refuses whatever is not exactly so, above all what is easy to overlook: a
+ * stray newline, two spaces, an option where the mixin stands.
+ *
+ * Return: 0; -EINVAL; -ERANGE if only the length is out of range; -E2BIG if the
+ * request is longer than a page or its mixin longer than DERIVED_MIXIN_MAX
+ */
+int derived_parse(const void *data, size_t len, struct derived_request *req)
+{
+	const u8 *s = data;
+	size_t i, n;
+	int err;
+
+	memset(req, 0, sizeof(*req));
+	if (!len)
+		return -EINVAL;
+	if (len > PAGE_SIZE)
+		return -E2BIG;
+	for (i = 0; i < len; i++)
+		if (s[i] < 0x20 || s[i] == 0x7f)
+			return -EINVAL;
+
+	n = span_until(s, len, " ");
+	err = parse_length(s, n, &req->length);
+	if (err)
+		return err;
+	if (n == len)
+		return -EINVAL;
+	s += n + 1;
+	len -= n + 1;
+
+	n = span_until(s, len, " ");
+	err = parse_words(s, n, req);
+	if (err || n == len)
+		return err;
+	s += n + 1;
+	len -= n + 1;
+
+	req->mixin = s;
+	req->mixin_len = len;
+	return check_mixin(s, len);
+}
+
+/*
+ * The life of a key.
+ */
+
+/*
+ * Derives the key and its check value.
+ *
+ * Returns the payload, or an ERR_PTR(): what derived_root_get() says; or
+ * -EKEYREJECTED if the check value is not the one that was asked for.
+ */
+static struct user_key_payload *derive(const struct derived_request *req,
+				       const u8 *context, size_t context_len,
+				       u64 *kcv)
+{
+	struct user_key_payload *payload;
+	struct derived_root root;
+	int err;
+
+	payload = kzalloc(struct_size(payload, data, req->length), GFP_KERNEL);
+	if (!payload)
+		return ERR_PTR(-ENOMEM);
+	payload->datalen = req->length;
+
+	err = derived_root_get(&root);
+	if (!err) {
+		*kcv = derived_check_value(&root.key, DERIVED_USE_KCV,
+					   context, context_len);
+		if ((req->words & DERIVED_KCV) && *kcv != req->kcv)
+			err = derived_refuse(DERIVED_CAUSE_KCV, -EKEYREJECTED,
+					     "the key's check value is %016llx, and kcv=%016llx was asked for",
+					     *kcv, req->kcv);
+		else
+			derived_kdf(&root.key, DERIVED_USE_KEY,
+				    context, context_len,
+				    (u8 *)payload->data, payload->datalen);
+		memzero_explicit(&root, sizeof(root));
+	}
+	if (err) {
+		kfree_sensitive(payload);
+		return ERR_PTR(err);
+	}
+	return payload;
+}
+
+/* Derives the key for who was identified, into what instantiate() takes. */
+static int preparse_for(const struct derived_request *req,
+			const struct derived_identity *id,
+			struct key_preparsed_payload *prep)
+{
+	const struct derived_context context = {
+		.length = req->length,
+		.euid = id->euid,
+		.path = id->path,
+		.path_len = id->path_len,
+		.sha256 = id->has_sha256 ? id->sha256 : NULL,
+		.noread = req->words & DERIVED_NOREAD,
+		.mixin = req->mixin,
+		.mixin_len = req->mixin_len,
+	};
+	const size_t len = derived_context_size(&context);
+	struct user_key_payload *payload;
+	u8 *encoded;
+	u64 kcv;
+
+	encoded = kmalloc(len, GFP_KERNEL);
+	if (!encoded)
+		return -ENOMEM;
+	derived_context_encode(&context, encoded);
+	payload = derive(req, encoded, len, &kcv);
+	kfree(encoded);
+	if (IS_ERR(payload))
+		return PTR_ERR(payload);
+
+	prep->payload.data[0] = payload;
+	prep->payload.data[PAYLOAD_SHOWN] =
+		(void *)(unsigned long)(req->length | req->words << 16);
+	prep->payload.data[PAYLOAD_KCV_HIGH] =
+		(void *)(unsigned long)upper_32_bits(kcv);
+	prep->payload.data[PAYLOAD_KCV_LOW] =
+		(void *)(unsigned long)lower_32_bits(kcv);
+	prep->quotalen = req->length;
+	return 0;
+}
+
+/*
+ * Does all the work, in the context of who asks.
+ *
+ * Called with key_types_sem held for reading, and nothing else.
+ */
+static int derived_preparse(struct key_preparsed_payload *prep)
+{
+	struct derived_identity id;
+	struct derived_request req;
+	int err;
+
+	/* This type proposes no description: do no work for what fails later. */
+	if (!prep->orig_description)
+		return -EINVAL;
+
+	err = derived_parse(prep->data, prep->datalen, &req);
+	if (err)
+		return err;
+	if (req.words & DERIVED_LOGON)
+		return derived_refuse(DERIVED_CAUSE_LOGON, -EINVAL,
+				      "the option logon is not served yet");
+
+	err = derived_identify(req.words, &id);
+	if (!err)
+		err = preparse_for(&req, &id, prep);
+	derived_identity_put(&id);
+	return err;
+}
+
+/* Called after derived_preparse(), whether that failed or not. */
+static void derived_free_preparse(struct key_preparsed_payload *prep)
+{
+	kfree_sensitive(prep->payload.data[0]);
+	prep->payload.data[0] = NULL;
+}
+
+static unsigned long shown(const struct key *key)
+{
+	return (unsigned long)key->payload.data[PAYLOAD_SHOWN];
+}
+
+/*
+ * Shows in /proc/keys what a key is and whether it is still the same one.
+ *
+ * Called under RCU and a spinlock, but without key->sem.
+ */
+static void derived_describe(const struct key *key, struct seq_file *m)
+{
+	const char *separator = " ";
+	size_t i;
+
+	seq_puts(m, key->description);
+	if (!key_is_positive(key))
+		return;
+
+	seq_printf(m, ": %lu", SHOWN_LENGTH(shown(key)));
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		if (words[i].word == DERIVED_KCV ||
+		    !(SHOWN_WORDS(shown(key)) & words[i].word))
+			continue;
+		seq_printf(m, "%s%s", separator, words[i].name);
+		separator = ",";
+	}
+	seq_printf(m, " kcv:%08lx%08lx",
+		   (unsigned long)key->payload.data[PAYLOAD_KCV_HIGH],
+		   (unsigned long)key->payload.data[PAYLOAD_KCV_LOW]);
+}
+
+/*
+ * Called with key->sem held for reading.
+ *
+ * Returns the key's length in bytes, or -EOPNOTSUPP for a key with noread: the
+ * keyring's own permissions would not do, for the possessor may change them.
+ */
+static long derived_read(const struct key *key, char *buffer, size_t buflen)
+{
+	if (SHOWN_WORDS(shown(key)) & DERIVED_NOREAD)
+		return -EOPNOTSUPP;
+	return user_read(key, buffer, buflen);
+}
+
+/*
+ * Answers request_key(2): not served yet, and no program is started to serve
+ * it, for that one would run as root on behalf of whoever asks.
+ *
+ * The key under construction is rejected and taken out of its keyring again, so
+ * that no negative key stays there and answers for a minute.
+ */
+static int derived_request_key(struct key *authkey, void *aux)
+{
+	struct request_key_auth *rka = get_request_key_auth(authkey);
+
+	/* This invalidates the authkey too, as complete_request_key() would. */
+	key_reject_and_link(rka->target_key, 0, EOPNOTSUPP, NULL, authkey);
+	if (rka->dest_keyring)
+		key_unlink(rka->dest_keyring, rka->target_key);
+	return -EOPNOTSUPP;
+}
+
+struct key_type key_type_derived = {
+	.name		= "derived",
+	.flags		= KEY_TYPE_INSTANT_REAP,
+	.preparse	= derived_preparse,
+	.free_preparse	= derived_free_preparse,
+	.instantiate	= generic_key_instantiate,
+	.revoke		= user_revoke,
+	.destroy	= user_destroy,
+	.describe	= derived_describe,
+	.read		= derived_read,
+	.request_key	= derived_request_key,
+};
+EXPORT_SYMBOL_GPL(key_type_derived);
+
+static int __init derived_init(void)
+{
+	int err;
+
+	err = derived_root_init();
+	if (err)
+		return err;
+
+	/* Last: from here on somebody may ask. */
+	err = register_key_type(&key_type_derived);
+	if (err)
+		derived_root_exit();
+	return err;
+}
+
+static void __exit derived_exit(void)
+{
+	/*
+	 * Waits for who is in ->preparse(), and for the garbage collector to
+	 * wipe every key. Payloads of revoked keys are freed by the kernel's own
+	 * RCU callback: none is left that points here.
+	 */
+	unregister_key_type(&key_type_derived);
+	derived_root_exit();
+}
+
+late_initcall(derived_init);
+module_exit(derived_exit);
+
+MODULE_DESCRIPTION("Keys derived from the TPM and the asking program");
+MODULE_LICENSE("GPL");
+MODULE_SOFTDEP("pre: tpm_crb tpm_tis");
