@@ -19,7 +19,7 @@
  * would call ->preparse() without the semaphore that makes it safe to unload
  * this module.
  *
- * Documentation/security/keys/derived.rst
+ * Documentation/derived.rst
  */
 
 #include <linux/ctype.h>

@@ -104,7 +104,7 @@ u64 derived_check_value(const struct hmac_sha256_key *root,
  * enum derived_cause - why a request was refused, for the kernel log
  *
  * Each has at most one line a minute. The gates are those of
- * Documentation/security/keys/derived-threat-model.rst.
+ * Documentation/threat-model.rst.
  *
  * @DERIVED_CAUSE_CONTEXT:	G0, no program asks, or a request-key helper does
  * @DERIVED_CAUSE_USER_NS:	G1, not in the initial user namespace

@@ -4,7 +4,7 @@
  *
  * The format is frozen. A byte changed here is data lost by whoever encrypted
  * with a key of the old one, so a new format gets new labels ("... v2 ..."),
- * beside these. Documentation/security/keys/derived-format.rst is its
+ * beside these. Documentation/format.rst is its
  * specification; scripts/derived-keys-recover is a second implementation, and
  * tests/vectors/ has what both must compute.
  *
@@ -105,7 +105,7 @@ static u8 *put_bytes(u8 *p, u8 tag, const void *value, u16 len)
  * Every value carries its length, so no two contexts have the same encoding:
  * joining strings with separators, as the 2024 RFC did, cannot promise that.
  *
- * derived-format.rst, "The context".
+ * Documentation/format.rst, "The context".
  */
 void derived_context_encode(const struct derived_context *context, u8 *out)
 {

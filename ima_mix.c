@@ -8,7 +8,7 @@
  * it print any path (a mount namespace), or run a program of which he wrote the
  * interpreter (binfmt_misc in a user namespace). Each gate names the attacks
  * that it closes, P and C and E being the rows of the attack table in
- * Documentation/security/keys/derived-threat-model.rst.
+ * Documentation/threat-model.rst.
  *
  * What no gate can promise: a process of the same user that does not run set-id
  * can be traced, or started with LD_PRELOAD, and then asks as that program.
