@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A software TPM of our own, for one test at a time.
+
+It works on a private copy of a saved state (swtpm rewrites the file at each
+start), talks over UNIX sockets in a private directory, and goes away with the
+with statement that made it.
+"""
+
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+STATE_FILE = "tpm2-00.permall"
+START_TIMEOUT = 10
+
+CC_CREATE_PRIMARY = 0x131
+CC_HMAC = 0x155
+CC_CONTEXT_LOAD = 0x161
+CC_READ_PUBLIC = 0x173
+
+
+class Swtpm:
+    """swtpm on a copy of @state (a directory), or on a new TPM if None."""
+
+    def __init__(self, state=None):
+        self.state = state
+        self.dir = None
+        self.process = None
+
+    def __enter__(self):
+        # Not $TMPDIR: the path of a UNIX socket has 108 bytes.
+        self.dir = tempfile.mkdtemp(prefix="derived-keys-tpm-", dir="/tmp")
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def socket(self):
+        return self.dir + "/tpm"
+
+    @property
+    def tcti(self):
+        # The TCTI looks for the control channel at the path with ".ctrl".
+        return "swtpm:path=" + self.socket
+
+    def start(self):
+        if self.state is not None:
+            shutil.copyfile(os.path.join(self.state, STATE_FILE),
+                            os.path.join(self.dir, STATE_FILE))
+        with open(self.dir + "/log", "wb") as log:
+            self.process = subprocess.Popen(
+                ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.dir,
+                 "--server", "type=unixio,path=" + self.socket,
+                 "--ctrl", "type=unixio,path=" + self.socket + ".ctrl",
+                 "--flags", "not-need-init,startup-clear"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        end = time.monotonic() + START_TIMEOUT
+        for path in (self.socket, self.socket + ".ctrl"):
+            while not accepts(path):
+                if self.process.poll() is not None or time.monotonic() > end:
+                    with open(self.dir + "/log", encoding="utf-8",
+                              errors="replace") as f:
+                        raise RuntimeError("swtpm did not start: " + f.read())
+                time.sleep(0.01)
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+        shutil.rmtree(self.dir)
+
+    def command(self, data):
+        """Send one raw TPM command, return the raw response."""
+        with connect(self.socket) as s:
+            s.sendall(data)
+            return receive(s)
+
+    def transient(self):
+        """Handles of the transient objects in the TPM."""
+        # TPM2_GetCapability(TPM_CAP_HANDLES, 0x80000000, 64)
+        out = self.command(struct.pack(">HIIIII", 0x8001, 22, 0x17a, 1,
+                                       0x80000000, 64))
+        (count,) = struct.unpack_from(">I", out, 15)
+        return list(struct.unpack_from(">%dI" % count, out, 19))
+
+    def sessions(self):
+        """Handles of the sessions loaded in the TPM."""
+        out = self.command(struct.pack(">HIIIII", 0x8001, 22, 0x17a, 1,
+                                       0x02000000, 64))
+        (count,) = struct.unpack_from(">I", out, 15)
+        return list(struct.unpack_from(">%dI" % count, out, 19))
+
+
+class Proxy:
+    """Between tpm2-tools and @swtpm: sees, changes or delays commands.
+
+    rule(code, command, forward) returns the response; forward(command) asks
+    the TPM.
+    """
+
+    def __init__(self, swtpm, rule):
+        self.swtpm = swtpm
+        self.rule = rule
+        self.path = swtpm.dir + "/proxy"
+        self.listener = None
+        self.thread = None
+        self.failure = None
+
+    @property
+    def tcti(self):
+        return "swtpm:path=" + self.path
+
+    def __enter__(self):
+        os.symlink(self.swtpm.socket + ".ctrl", self.path + ".ctrl")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(8)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join(10)
+        self.listener.close()
+        os.unlink(self.path)
+        os.unlink(self.path + ".ctrl")
+        if self.failure is not None:
+            raise self.failure
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client, connect(self.swtpm.socket) as tpm:
+
+                def forward(data, tpm=tpm):
+                    tpm.sendall(data)
+                    return receive(tpm)
+
+                while True:
+                    command = receive(client)
+                    if not command:
+                        break
+                    (code,) = struct.unpack_from(">I", command, 6)
+                    try:
+                        client.sendall(self.rule(code, command, forward))
+                    except OSError:
+                        break
+                    except Exception as e:	# for the end of the test
+                        self.failure = e
+                        break
+
+
+def error(code):
+    """A response that is only a return code."""
+    return struct.pack(">HII", 0x8001, 10, code)
+
+
+def connect(path):
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.connect(path)
+    except BaseException:
+        s.close()
+        raise
+    return s
+
+
+def accepts(path):
+    try:
+        connect(path).close()
+    except OSError:
+        return False
+    return True
+
+
+def receive(s):
+    """One TPM message: its size is in the header.  Empty at the end."""
+    data = b""
+    while len(data) < 6 or len(data) < struct.unpack_from(">I", data, 2)[0]:
+        more = s.recv(8192)
+        if not more:
+            return b""
+        data += more
+    return data
