@@ -216,8 +216,9 @@ static int check_mixin(const u8 *s, size_t len)
  * Refuses whatever is not exactly so, above all what is easy to overlook: a
  * stray newline, two spaces, an option where the mixin stands.
  *
- * Return: 0; -EINVAL; -ERANGE if only the length is out of range; -E2BIG if the
- * request is longer than a page or its mixin longer than DERIVED_MIXIN_MAX
+ * Return: 0; -EINVAL; -ERANGE if the length is a number out of range, whatever
+ * follows; -E2BIG if the request is longer than a page or its mixin longer than
+ * DERIVED_MIXIN_MAX
  */
 int derived_parse(const void *data, size_t len, struct derived_request *req)
 {
@@ -358,7 +359,7 @@ static int derived_preparse(struct key_preparsed_payload *prep)
 	if (err)
 		return err;
 	if (req.words & DERIVED_LOGON)
-		return derived_refuse(DERIVED_CAUSE_LOGON, -EINVAL,
+		return derived_refuse(DERIVED_CAUSE_NOT_SERVED, -EINVAL,
 				      "the option logon is not served yet");
 
 	err = derived_identify(req.words, &id);
@@ -435,7 +436,8 @@ static int derived_request_key(struct key *authkey, void *aux)
 	key_reject_and_link(rka->target_key, 0, EOPNOTSUPP, NULL, authkey);
 	if (rka->dest_keyring)
 		key_unlink(rka->dest_keyring, rka->target_key);
-	return -EOPNOTSUPP;
+	return derived_refuse(DERIVED_CAUSE_NOT_SERVED, -EOPNOTSUPP,
+			      "request_key() is not served yet, use add_key()");
 }
 
 struct key_type key_type_derived = {

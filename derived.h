@@ -98,10 +98,18 @@ u64 derived_check_value(const struct hmac_sha256_key *root,
 			enum derived_use use,
 			const u8 *context, size_t context_len);
 
+/* derived_root.c */
+
+struct derived_root;
+
+int derived_root_get(struct derived_root *root);
+int derived_root_init(void);
+void derived_root_exit(void);
+
 /* ima_mix.c */
 
 /**
- * enum derived_cause - why a request was refused, for the kernel log
+ * enum derived_cause - what a line in the kernel log is about
  *
  * Each has at most one line a minute. The gates are those of
  * Documentation/threat-model.rst.
@@ -111,13 +119,15 @@ u64 derived_check_value(const struct hmac_sha256_key *root,
  * @DERIVED_CAUSE_EXEC:		G2, the executable was not put there by execve(2)
  * @DERIVED_CAUSE_FILE:		G4, the executable has no usable path
  * @DERIVED_CAUSE_CSUM:		no SHA-256 of the executable's contents
+ * @DERIVED_CAUSE_SIZE:		the executable is larger than csum_max
  * @DERIVED_CAUSE_KCV:		another key than the caller expects
  * @DERIVED_CAUSE_EXPECT_ROOT:	another root than the administrator expects
- * @DERIVED_CAUSE_LOGON:	the option logon where it cannot be served
+ * @DERIVED_CAUSE_NOT_SERVED:	request_key(2) and logon
  * @DERIVED_CAUSE_NO_TPM:	no TPM 2.0, or it cannot be used now
  * @DERIVED_CAUSE_TPM_REFUSED:	the owner hierarchy refuses us
  * @DERIVED_CAUSE_TPM_BUSY:	the TPM is out of slots, or says: later
  * @DERIVED_CAUSE_TPM_FAILED:	it timed out, failed, or answered nonsense
+ * @DERIVED_CAUSE_TPM_LEFT:	something of ours could not be removed from the TPM
  * @DERIVED_CAUSES:		how many there are
  */
 enum derived_cause {
@@ -126,18 +136,24 @@ enum derived_cause {
 	DERIVED_CAUSE_EXEC,
 	DERIVED_CAUSE_FILE,
 	DERIVED_CAUSE_CSUM,
+	DERIVED_CAUSE_SIZE,
 	DERIVED_CAUSE_KCV,
 	DERIVED_CAUSE_EXPECT_ROOT,
-	DERIVED_CAUSE_LOGON,
+	DERIVED_CAUSE_NOT_SERVED,
 	DERIVED_CAUSE_NO_TPM,
 	DERIVED_CAUSE_TPM_REFUSED,
 	DERIVED_CAUSE_TPM_BUSY,
 	DERIVED_CAUSE_TPM_FAILED,
+	DERIVED_CAUSE_TPM_LEFT,
 	DERIVED_CAUSES
 };
 
-__printf(3, 4) __cold
-int derived_refuse(enum derived_cause cause, int err, const char *fmt, ...);
+__printf(2, 3) __cold
+void derived_log(enum derived_cause cause, const char *fmt, ...);
+
+/* Says why a request is refused; its value is @err, for the caller. */
+#define derived_refuse(cause, err, fmt, ...) \
+	({ derived_log(cause, "refused: " fmt, ##__VA_ARGS__); (err); })
 
 /**
  * struct derived_identity - the program that asks

@@ -29,8 +29,9 @@
  * What the TPM computes its HMAC over to give K_root: the first and only block
  * of KDF(primary, "derived-keys v1 root", "", 32).
  */
-const u8 derived_root_input[DERIVED_ROOT_INPUT_SIZE] __nonstring =
-	"\000\000\000\001derived-keys v1 root\000\000\000\001\000";
+#define ROOT_INPUT "\000\000\000\001derived-keys v1 root\000\000\000\001\000"
+const u8 derived_root_input[DERIVED_ROOT_INPUT_SIZE] __nonstring = ROOT_INPUT;
+static_assert(sizeof(ROOT_INPUT) - 1 == DERIVED_ROOT_INPUT_SIZE);
 
 /*
  * One row for each use of K_root, with the context that goes with it. No label
@@ -105,7 +106,7 @@ static u8 *put_bytes(u8 *p, u8 tag, const void *value, u16 len)
  * Every value carries its length, so no two contexts have the same encoding:
  * joining strings with separators, as the 2024 RFC did, cannot promise that.
  *
- * Documentation/format.rst, "The context".
+ * Documentation/format.rst, "Context".
  */
 void derived_context_encode(const struct derived_context *context, u8 *out)
 {

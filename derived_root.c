@@ -23,10 +23,12 @@
 #include <linux/notifier.h>
 #include <linux/printk.h>
 #include <linux/reboot.h>
+#include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/suspend.h>
 #include <linux/sysfs.h>
+#include <linux/workqueue.h>
 
 #include "derived.h"
 #include "tpm2_hmac.h"
@@ -53,28 +55,35 @@ static bool has_expected_check;
 static u64 expected_check;
 
 /*
- * Held by the one that is at the TPM, and by who wipes the root. Taken inside
- * key_types_sem, and outside the TPM's own locks.
+ * Held by the one that is at the TPM. Taken inside key_types_sem, and outside
+ * the TPM's own locks.
  */
 static DEFINE_MUTEX(fetch_lock);
 
 /* How many hold fetch_lock or wait for it. Counted before the wait. */
 static atomic_t fetchers = ATOMIC_INIT(0);
 
-/* Under fetch_lock: the last failure, and until when (jiffies) it stands. */
-static int failure;
-static unsigned long failure_until;
-
-/* Under fetch_lock: between the notifier and hibernation or reboot, false. */
-static bool may_keep = true;
-
-/* What is known of the root; under root_lock, for moments only. */
+/* Everything below is under root_lock, which is held for moments only. */
 static DEFINE_SPINLOCK(root_lock);
+
+/* The root: secret while root_held, else zero. */
 static bool root_held;
-static struct derived_root held_root;	/* secret while root_held, else zero */
+static struct derived_root held_root;
+
+/* Whether a root may be held: not between a notifier and what it is about. */
+static bool may_hold = true;
+
+/* Counts the times that the root was forgotten. */
+static unsigned int forgotten;
+
+/* The last failure, and until when (64-bit jiffies) it stands. */
+static int failure;
+static u64 failure_until;
+
+/* What the last fetch showed, if there was one. */
 static bool root_seen;
-static u64 root_check;			/* of the last fetch */
-static struct derived_tpm root_tpm;	/* that answered then */
+static u64 root_check;
+static struct derived_tpm root_tpm;
 
 static bool copy_held_root(struct derived_root *root)
 {
@@ -88,40 +97,92 @@ static bool copy_held_root(struct derived_root *root)
 	return held;
 }
 
-static void wipe_held_root(void)
+/*
+ * Wipes the root, and the memory of a failure, so that the next request fetches
+ * anew. Does not wait for a fetch under way: what that one brings is not held,
+ * for it began before.
+ */
+static void forget_root_locked(void)
 {
-	spin_lock(&root_lock);
+	lockdep_assert_held(&root_lock);
+
+	forgotten++;
+	failure = 0;
 	root_held = false;
 	memzero_explicit(&held_root, sizeof(held_root));
+}
+
+static void forget_root(void)
+{
+	spin_lock(&root_lock);
+	forget_root_locked();
 	spin_unlock(&root_lock);
 }
 
-/* Notes what was fetched, keeps it if it may, and tells the administrator. */
-static void note_root(const struct derived_root *root,
-		      const struct derived_tpm *tpm)
+/* A fetch, held by a worker, which no signal reaches. */
+struct fetch {
+	struct work_struct work;
+	struct derived_root root;
+	struct derived_tpm tpm;
+	int err;
+};
+
+static void fetch_work(struct work_struct *work)
 {
-	const bool keep = root_mode == ROOT_CACHED && may_keep;
-	bool first, changed;
-	u64 before;
+	struct fetch *fetch = container_of(work, struct fetch, work);
+
+	fetch->err = derived_tpm_fetch(&fetch->root, &fetch->tpm);
+}
+
+/*
+ * Notes what a fetch brought, holds the root if that may be, and tells the
+ * administrator. @before is what "forgotten" was when it began.
+ */
+static void note_fetch(const struct fetch *fetch, unsigned int before)
+{
+	const struct derived_tpm *tpm = &fetch->tpm;
+	const u64 check = fetch->root.check;
+	bool first, changed, otherwise;
+	u64 check_before;
 
 	spin_lock(&root_lock);
-	before = root_check;
+	/*
+	 * That there is no TPM costs nothing to find out, and one may turn up
+	 * any moment: only what a TPM did is remembered.
+	 */
+	if (fetch->err && tpm->asked && before == forgotten) {
+		failure = fetch->err;
+		failure_until = get_jiffies_64() + FAILURE_REMEMBERED;
+	}
+	check_before = root_check;
 	first = !root_seen;
-	changed = root_seen && before != root->check;
-	root_seen = true;
-	root_check = root->check;
-	root_tpm = *tpm;
-	root_held = keep;
-	if (keep)
-		held_root = *root;
+	changed = root_seen && check_before != check;
+	otherwise = root_seen && root_tpm.session != tpm->session;
+	if (!fetch->err) {
+		root_seen = true;
+		root_check = check;
+		root_tpm = *tpm;
+		root_held = root_mode == ROOT_CACHED && may_hold &&
+			    before == forgotten;
+		if (root_held)
+			held_root = fetch->root;
+	}
 	spin_unlock(&root_lock);
 
+	if (tpm->left)
+		derived_log(DERIVED_CAUSE_TPM_LEFT,
+			    "the object 0x%08x could not be removed from the TPM",
+			    tpm->left);
+	if (fetch->err) {
+		derived_log(tpm->cause, "refused: %s", tpm->why);
+		return;
+	}
 	if (changed)
 		pr_warn("the root changed: its check value was %016llx. Every key is another one now\n",
-			before);
-	if (first || changed)
+			check_before);
+	if (first || changed || otherwise)
 		pr_info("root check value %016llx, session: %s, TPM: %s, firmware %u.%u.%u.%u\n",
-			root->check, tpm->session, tpm->vendor,
+			check, tpm->session, tpm->vendor,
 			tpm->firmware[0] >> 16, tpm->firmware[0] & 0xffff,
 			tpm->firmware[1] >> 16, tpm->firmware[1] & 0xffff);
 }
@@ -129,31 +190,36 @@ static void note_root(const struct derived_root *root,
 /* With fetch_lock held: from what another one fetched meanwhile, or the TPM. */
 static int fetch_locked(struct derived_root *root)
 {
-	struct derived_tpm tpm;
-	bool asked;
+	struct fetch *fetch;
+	unsigned int before;
 	int err;
 
 	lockdep_assert_held(&fetch_lock);
 
 	if (copy_held_root(root))
 		return 0;
-	if (failure && time_before(jiffies, failure_until))
-		return failure;
-	failure = 0;
 
-	err = derived_tpm_fetch(root, &tpm, &asked);
-	if (!err) {
-		note_root(root, &tpm);
-		return 0;
-	}
-	/*
-	 * That there is no TPM costs nothing to find out, and one may turn up
-	 * any moment. To be out of memory is nothing that a TPM did.
-	 */
-	if (asked && err != -ENOMEM && err != -EINTR) {
-		failure = err;
-		failure_until = jiffies + FAILURE_REMEMBERED;
-	}
+	spin_lock(&root_lock);
+	if (failure && !time_before64(get_jiffies_64(), failure_until))
+		failure = 0;
+	err = failure;
+	before = forgotten;
+	spin_unlock(&root_lock);
+	if (err)
+		return err;
+
+	fetch = kzalloc_obj(*fetch);
+	if (!fetch)
+		return -ENOMEM;
+	INIT_WORK(&fetch->work, fetch_work);
+	queue_work(system_long_wq, &fetch->work);
+	flush_work(&fetch->work);
+
+	note_fetch(fetch, before);
+	err = fetch->err;
+	if (!err)
+		*root = fetch->root;
+	kfree_sensitive(fetch);
 	return err;
 }
 
@@ -163,7 +229,7 @@ static int fetch_locked(struct derived_root *root)
  *
  * With a held root this neither sleeps nor touches the TPM. Else it may wait
  * for up to TPM_WAITERS fetches of others, in which time a signal that kills
- * ends it, and for its own, which the TPM driver does not let anybody interrupt.
+ * ends it, and for its own, which nothing interrupts.
  *
  * Context: process context, of the one who asks; may sleep.
  * Return: 0; -EKEYREJECTED if it is not the root that expect_root= names;
@@ -196,19 +262,6 @@ int derived_root_get(struct derived_root *root)
 }
 
 /*
- * Wipes the root, and the memory of a failure, so that the next request fetches
- * anew. Waits for a fetch under way, else that one would bring it back.
- */
-static void forget_root(bool keep_next)
-{
-	lockdep_assert_held(&fetch_lock);
-
-	may_keep = keep_next;
-	failure = 0;
-	wipe_held_root();
-}
-
-/*
  * Parameters.
  */
 
@@ -236,9 +289,12 @@ MODULE_PARM_DESC(root, "the root secret is \"cached\" in memory (default), or \"
 
 static int expect_root_set(const char *val, const struct kernel_param *kp)
 {
-	int err = derived_parse_check_value(val, strcspn(val, "\n"),
-					    &expected_check);
+	size_t len = strlen(val);
+	int err;
 
+	if (len && val[len - 1] == '\n')
+		len--;
+	err = derived_parse_check_value(val, len, &expected_check);
 	if (!err)
 		has_expected_check = true;
 	return err;
@@ -264,14 +320,9 @@ static int forget_set(const char *val, const struct kernel_param *kp)
 	int err;
 
 	err = kstrtobool(val, &yes);
-	if (err || !yes)
-		return err;
-	err = mutex_lock_killable(&fetch_lock);
-	if (err)
-		return err;
-	forget_root(may_keep);
-	mutex_unlock(&fetch_lock);
-	return 0;
+	if (!err && yes)
+		forget_root();
+	return err;
 }
 
 static const struct kernel_param_ops forget_ops = {
@@ -309,7 +360,14 @@ static int status_get(char *buffer, const struct kernel_param *kp)
 			  tpm.firmware[1] >> 16, tpm.firmware[1] & 0xffff);
 }
 
+/* Without this, "modprobe derived-keys status=1" would call NULL. */
+static int status_set(const char *val, const struct kernel_param *kp)
+{
+	return -EPERM;
+}
+
 static const struct kernel_param_ops status_ops = {
+	.set = status_set,
 	.get = status_get,
 };
 module_param_cb(status, &status_ops, NULL, 0400);
@@ -317,15 +375,16 @@ MODULE_PARM_DESC(status, "the root check value, the kind of root and of session,
 
 /*
  * Notifiers: no root in a hibernation image, nor for the kernel that kexec
- * starts. Between the notifier and the end keys are still served, but nothing
- * is kept.
+ * starts. Between the notifier and the end keys are still served, but no root is
+ * held.
  */
 
-static void set_may_keep(bool keep)
+static void set_may_hold(bool may)
 {
-	mutex_lock(&fetch_lock);
-	forget_root(keep);
-	mutex_unlock(&fetch_lock);
+	spin_lock(&root_lock);
+	may_hold = may;
+	forget_root_locked();
+	spin_unlock(&root_lock);
 }
 
 static int on_sleep(struct notifier_block *nb, unsigned long event, void *data)
@@ -333,11 +392,11 @@ static int on_sleep(struct notifier_block *nb, unsigned long event, void *data)
 	switch (event) {
 	case PM_HIBERNATION_PREPARE:
 	case PM_RESTORE_PREPARE:
-		set_may_keep(false);
+		set_may_hold(false);
 		break;
 	case PM_POST_HIBERNATION:
 	case PM_POST_RESTORE:
-		set_may_keep(true);
+		set_may_hold(true);
 		break;
 	}
 	return NOTIFY_OK;
@@ -349,7 +408,7 @@ static struct notifier_block sleep_notifier = {
 
 static int on_reboot(struct notifier_block *nb, unsigned long event, void *data)
 {
-	set_may_keep(false);
+	set_may_hold(false);
 	return NOTIFY_OK;
 }
 
@@ -400,5 +459,5 @@ void derived_root_exit(void)
 {
 	unregister_reboot_notifier(&reboot_notifier);
 	unregister_pm_notifier(&sleep_notifier);
-	wipe_held_root();
+	forget_root();
 }

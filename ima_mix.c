@@ -25,6 +25,7 @@
 #include <linux/fs.h>
 #include <linux/hash_info.h>
 #include <linux/ima.h>
+#include <linux/moduleparam.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -75,18 +76,16 @@ static bool may_log(enum derived_cause cause)
 }
 
 /**
- * derived_refuse() - say in the kernel log why a request is refused
- * @cause:	of the refusal
- * @err:	negative errno for the caller
- * @fmt:	why, for the administrator; never a key, a digest or the request
+ * derived_log() - tell the administrator, in the kernel log
+ * @cause:	what about: at most one line for each and minute
+ * @fmt:	what; never bytes of a key or a digest. Check values are public
  *
  * The line names the asking user and program. The path is what the program
  * looks like to itself: it is chosen by whoever runs it, hence escaped and cut.
  *
  * Context: process context, of the one who asks; may sleep.
- * Return: @err
  */
-int derived_refuse(enum derived_cause cause, int err, const char *fmt, ...)
+void derived_log(enum derived_cause cause, const char *fmt, ...)
 {
 	static const char unknown[] = "(unknown)";
 	const char *shown = unknown;
@@ -98,7 +97,7 @@ int derived_refuse(enum derived_cause cause, int err, const char *fmt, ...)
 	int len;
 
 	if (!may_log(cause))
-		return err;
+		return;
 
 	exe = current_exe();
 	path_buf = kmalloc(PATH_MAX, GFP_KERNEL);
@@ -118,15 +117,13 @@ int derived_refuse(enum derived_cause cause, int err, const char *fmt, ...)
 	va_start(args, fmt);
 	vaf.fmt = fmt;
 	vaf.va = &args;
-	pr_notice("uid %u, \"%s\": refused: %pV\n", current_init_euid(), shown,
-		  &vaf);
+	pr_notice("uid %u, \"%s\": %pV\n", current_init_euid(), shown, &vaf);
 	va_end(args);
 
 	kfree(line);
 	kfree(path_buf);
 	if (exe)
 		fput(exe);
-	return err;
 }
 
 /*
@@ -146,8 +143,9 @@ static int gate_context(void)
 }
 
 /*
- * G1: the initial user namespace. Closes P1, P9, P11, P18: in a user namespace
- * of his own, a user mounts what he likes over the program and its libraries.
+ * G1: the initial user namespace. Closes P1, P11, P18, and P9 from within: in a
+ * user namespace of his own, a user mounts what he likes over the program and its
+ * libraries.
  */
 static int gate_user_ns(void)
 {
@@ -176,15 +174,20 @@ static int gate_exec(const struct file *exe)
 }
 
 /*
- * G4: a regular file that still has the name it was run by. Closes P6 and P10:
- * the kernel prints "NAME (deleted)" for what is gone, and for a memfd, and
- * anybody may give a file such a name.
+ * G4: a regular file that still has the name it was run by. Closes P6 (the
+ * kernel prints "NAME (deleted)" for what is gone, and anybody may give a file
+ * such a name), and P10 and P21: a memfd, whose name is whatever its maker says,
+ * and a file opened by handle that has none. The dentry of such a file is a root
+ * of its own, which d_unlinked() does not count as unlinked.
  */
 static int gate_file(const struct file *exe)
 {
 	if (!S_ISREG(file_inode(exe)->i_mode))
 		return derived_refuse(DERIVED_CAUSE_FILE, -EPERM,
 				      "its executable is not a regular file (G4)");
+	if (IS_ROOT(exe->f_path.dentry))
+		return derived_refuse(DERIVED_CAUSE_FILE, -EPERM,
+				      "its executable is in no directory, like a memfd (G4)");
 	if (d_unlinked(exe->f_path.dentry))
 		return derived_refuse(DERIVED_CAUSE_FILE, -EPERM,
 				      "its executable was deleted or replaced since it was started (G4)");
@@ -207,17 +210,19 @@ static int identify_path(struct derived_identity *id)
 	if (IS_ERR(path) || path[0] != '/')
 		return derived_refuse(DERIVED_CAUSE_FILE, -EPERM,
 				      "its executable has no absolute path, or one that is too long (G4)");
-	/*
-	 * Deleted by now, " (deleted)" may stand at the path's end. Looking
-	 * again, after the path was made, leaves no moment between.
-	 */
-	if (d_unlinked(id->exe->f_path.dentry))
-		return gate_file(id->exe);
-
 	id->path = path;
 	id->path_len = strlen(path);
-	return 0;
+	/*
+	 * If it was deleted meanwhile, " (deleted)" may stand at the path's end.
+	 * Looking again, now that the path is made, leaves no moment between.
+	 */
+	return gate_file(id->exe);
 }
+
+/* Hashing takes its time, with key_types_sem held and no signal heard. */
+static unsigned long csum_max = 256UL << 20;
+module_param(csum_max, ulong, 0444);
+MODULE_PARM_DESC(csum_max, "largest executable, in bytes, that csum is for (default: 256 MiB)");
 
 /*
  * IMA hashes the file if its policy did not, and answers with whatever it has:
@@ -231,10 +236,11 @@ static int identify_csum(struct derived_identity *id)
 	u8 digest[SHA512_DIGEST_SIZE];	/* the longest that IMA knows */
 	int algo;
 
-	if (IS_VERITY(file_inode(id->exe)) ||
-	    IS_VERITY(d_real_inode(file_dentry(id->exe))))
-		return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
-				      "csum: its executable has fs-verity, for which IMA may answer with another digest");
+	/* C12: a sparse file of a terabyte costs nothing to make. */
+	if (i_size_read(file_inode(id->exe)) > csum_max)
+		return derived_refuse(DERIVED_CAUSE_SIZE, -EFBIG,
+				      "csum: its executable is larger than csum_max=%lu bytes",
+				      csum_max);
 
 	/* Not negative is an enum hash_algo, and 0 is one of them. */
 	algo = ima_file_hash(id->exe, digest, sizeof(digest));
@@ -245,6 +251,11 @@ static int identify_csum(struct derived_identity *id)
 		return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
 				      "csum: IMA answers with %s, not sha256",
 				      hash_algo_name[algo]);
+	/* Looked at last: who has it, keeps it, so it had none before either. */
+	if (IS_VERITY(file_inode(id->exe)) ||
+	    IS_VERITY(d_real_inode(file_dentry(id->exe))))
+		return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
+				      "csum: its executable has fs-verity, for which IMA may answer with another digest");
 
 	memcpy(id->sha256, digest, sizeof(id->sha256));
 	id->has_sha256 = true;
@@ -259,8 +270,8 @@ static int identify_csum(struct derived_identity *id)
  * Identity is taken from current, in the context of the one who asks.
  *
  * Context: process context; with DERIVED_CSUM it reads the whole executable.
- * Return: 0; -EPERM if a gate refuses; -EOPNOTSUPP if there is no SHA-256 of
- * the executable; -ENOMEM
+ * Return: 0; -EPERM if a gate refuses; -EFBIG if the executable is too large to
+ * hash; -EOPNOTSUPP if there is no SHA-256 of its contents; -ENOMEM
  */
 int derived_identify(unsigned int words, struct derived_identity *id)
 {

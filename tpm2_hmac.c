@@ -7,27 +7,28 @@
  * Nothing is stored, and nothing stays in the TPM.
  *
  * The TPM, and whatever sits on its bus, is not trusted with this kernel: a
- * response is read only as far as it is long, and every field that is known
- * beforehand is compared. It is trusted with the secret, of course. Where the
+ * response is read only as far as it is long, and every field that repeats what
+ * was asked for is compared. It is trusted with the secret, of course. Where the
  * kernel has sessions (CONFIG_TCG_TPM2_HMAC) the HMAC crosses the bus encrypted;
  * where it has not, in clear, and the log says so. What none of this can stop is
  * another one who may open the TPM device: he can create the same primary key.
  *
+ * Nothing here looks at current: the conversation is held by a worker, which no
+ * signal reaches (derived_root.c). What there is to say goes to who asked.
+ *
  * "Part" is a part of the TCG's TPM 2.0 Library specification.
  */
-
-#define pr_fmt(fmt) "derived: " fmt
 
 #include <linux/ctype.h>
 #include <linux/device.h>
 #include <linux/errno.h>
+#include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/tpm.h>
 #include <linux/unaligned.h>
 
-#include "derived.h"
 #include "tpm2_hmac.h"
 
 /* Part 2: what <linux/tpm.h> does not have. */
@@ -129,59 +130,97 @@ static bool is_rest(const struct reader *r, const void *data, size_t len)
  * Sending a command.
  */
 
-/* Says what a TPM's return code, or the TPM driver's errno, means to the caller. */
-static int refuse_rc(const char *command, int rc)
+/* Notes why the fetch fails. Returns @err. */
+static __printf(4, 5) int fail(struct derived_tpm *tpm,
+			       enum derived_cause cause, int err,
+			       const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(tpm->why, sizeof(tpm->why), fmt, args);
+	va_end(args);
+	tpm->cause = cause;
+	return err;
+}
+
+/*
+ * Says what it means to the caller that a command failed: with a TPM return
+ * code, or with an errno of the TPM layer. That hands down a return code as an
+ * int, so a TPM may forge any errno: none of them may do harm.
+ */
+static int fail_rc(struct derived_tpm *tpm, const char *command, int rc)
 {
 	switch (rc) {
-	case -ENOMEM:
-	case -EINTR:
-		return rc;
 	case -ENODEV:
 	case -ENXIO:
 	case -EPIPE:
-		return derived_refuse(DERIVED_CAUSE_NO_TPM, -ENXIO,
-				      "the TPM went away during %s (errno %d)",
-				      command, -rc);
+		return fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO,
+			    "the TPM went away during %s (errno %d)",
+			    command, -rc);
 	case -EFAULT:			/* the TPM layer's, for a bad size */
-	case -EBADMSG:
-		return derived_refuse(DERIVED_CAUSE_TPM_FAILED, -EIO,
-				      "the TPM answered nonsense to %s", command);
+	case -EBADMSG:			/* ours */
+		return fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+			    "the TPM answered nonsense to %s", command);
 	case -ETIME:
-		return derived_refuse(DERIVED_CAUSE_TPM_FAILED, -ETIME,
-				      "the TPM did not answer %s in time",
-				      command);
+		return fail(tpm, DERIVED_CAUSE_TPM_FAILED, -ETIME,
+			    "the TPM did not answer %s in time", command);
 	}
 	if (rc < 0)
-		return derived_refuse(DERIVED_CAUSE_TPM_FAILED, -EIO,
-				      "the TPM driver failed at %s (errno %d)",
-				      command, -rc);
+		return fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+			    "the TPM driver failed at %s (errno %d)",
+			    command, -rc);
 
 	switch (tpm2_rc_value(rc)) {
 	case TPM_RC_HIERARCHY:
 	case TPM_RC_DISABLED:
-		return derived_refuse(DERIVED_CAUSE_TPM_REFUSED, -EACCES,
-				      "the TPM's owner hierarchy is disabled (%s: TPM_RC 0x%03x)",
-				      command, rc);
+		return fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
+			    "the TPM's owner hierarchy is disabled (%s: TPM_RC 0x%03x)",
+			    command, rc);
 	case TPM_RC_BAD_AUTH:
 	case TPM_RC_AUTH_FAIL:
 	case TPM_RC_AUTH_MISSING:
 	case TPM_RC_AUTH_UNAVAILABLE:
 	case TPM_RC_POLICY_FAIL:
-		return derived_refuse(DERIVED_CAUSE_TPM_REFUSED, -EACCES,
-				      "the TPM's owner hierarchy has a password (%s: TPM_RC 0x%03x)",
-				      command, rc);
+		return fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
+			    "the TPM's owner hierarchy has a password (%s: TPM_RC 0x%03x)",
+			    command, rc);
 	case TPM_RC_LOCKOUT:
-		return derived_refuse(DERIVED_CAUSE_TPM_REFUSED, -EACCES,
-				      "the TPM is in lockout (%s: TPM_RC 0x%03x)",
-				      command, rc);
+		return fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
+			    "the TPM is in lockout (%s: TPM_RC 0x%03x)",
+			    command, rc);
 	}
 	if ((rc & ~0x7f) == TPM_RC_WARN)
-		return derived_refuse(DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
-				      "the TPM is busy or full (%s: TPM_RC 0x%03x)",
-				      command, rc);
-	return derived_refuse(DERIVED_CAUSE_TPM_FAILED, -EIO,
-			      "the TPM failed at %s (TPM_RC 0x%03x)",
-			      command, rc);
+		return fail(tpm, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
+			    "the TPM is busy or full (%s: TPM_RC 0x%03x)",
+			    command, rc);
+	return fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+		    "the TPM failed at %s (TPM_RC 0x%03x)", command, rc);
+}
+
+/*
+ * Whether the TPM has a command, as it said when it was found, and with the
+ * handles that the specification gives it: the kernel's sessions take the TPM's
+ * word for how many there are.
+ *
+ * Returns 1, 0, or -EBADMSG if it said nonsense.
+ */
+static int has_command(const struct tpm_chip *chip, u32 command,
+		       unsigned int handles, unsigned int response_handles)
+{
+	u32 i, attrs;
+
+	for (i = 0; i < chip->nr_commands; i++) {
+		attrs = chip->cc_attrs_tbl[i];
+		if ((attrs & GENMASK(15, 0)) != command ||
+		    (attrs & BIT(TPM2_CC_ATTR_VENDOR)))
+			continue;
+		if (((attrs >> TPM2_CC_ATTR_CHANDLES) & GENMASK(2, 0)) != handles ||
+		    ((attrs >> TPM2_CC_ATTR_RHANDLE) & 1) != response_handles)
+			return -EBADMSG;
+		return 1;
+	}
+	return 0;
 }
 
 static bool has_kernel_session(struct tpm_chip *chip)
@@ -191,8 +230,9 @@ static bool has_kernel_session(struct tpm_chip *chip)
 
 /*
  * Splits a response that has one session (Part 1, 18.10) into its handle, if
- * it has one, and its parameters. This goes first: tpm_buf_check_hmac_response()
- * believes the lengths that it finds.
+ * it has one, and its parameters, the first of which is a TPM2B if there is any.
+ * This goes before tpm_buf_check_hmac_response(), which believes every length
+ * that it finds, and decrypts as much as the TPM2B says.
  *
  * Returns 0 or -EBADMSG. Either way *handle is what to flush, or 0.
  */
@@ -203,6 +243,7 @@ static int split_response(struct tpm_chip *chip, const struct tpm_buf *buf,
 	struct reader r = { .data = buf->data, .left = buf->length };
 	const size_t size = r.left;
 	u16 tag = take_u16(&r);
+	struct reader first;
 
 	if (handle)
 		*handle = 0;
@@ -221,6 +262,9 @@ static int split_response(struct tpm_chip *chip, const struct tpm_buf *buf,
 	params->left = take_u32(&r);
 	params->data = take(&r, params->left);
 	params->bad = r.bad;
+	first = *params;
+	if (first.left && take_sized(&first).bad)
+		return -EBADMSG;
 
 	if (take_sized(&r).left != authsize)	/* the TPM's nonce */
 		return -EBADMSG;
@@ -252,7 +296,7 @@ static int transmit(struct tpm_chip *chip, struct tpm_buf *buf,
 	if (!rc)
 		rc = split_response(chip, buf, handle, params);
 	if (rc)
-		/* Nothing to check; only closes what the session had open. */
+		/* Nothing to check; but the session must know that it is over. */
 		return tpm_buf_check_hmac_response(chip, buf, rc);
 
 	return tpm_buf_check_hmac_response(chip, buf, 0) ? -EBADMSG : 0;
@@ -260,20 +304,17 @@ static int transmit(struct tpm_chip *chip, struct tpm_buf *buf,
 
 /*
  * Removes an object from the TPM. Not by tpm2_flush_context(): that allocates,
- * and leaves the object where it is when it cannot. The TPM driver's own copy
- * of the last response is overwritten on the way.
+ * and leaves the object where it is when it cannot.
  */
-static void flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle)
+static void flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
+		  struct derived_tpm *tpm)
 {
-	int rc;
-
 	if (!handle)
 		return;
 	tpm_buf_reset(buf, TPM2_ST_NO_SESSIONS, TPM2_CC_FLUSH_CONTEXT);
 	tpm_buf_append_u32(buf, handle);
-	rc = tpm_transmit_cmd(chip, buf, 0, NULL);
-	if (rc)
-		refuse_rc("TPM2_FlushContext", rc);
+	if (tpm_transmit_cmd(chip, buf, 0, NULL))
+		tpm->left = handle;
 }
 
 /*
@@ -358,7 +399,8 @@ static int check_primary(struct reader *params, u8 name[NAME_SIZE])
  * errno and nothing is left in the TPM.
  */
 static int create_primary(struct tpm_chip *chip, struct tpm_buf *buf,
-			  u32 *handle, u8 name[NAME_SIZE])
+			  u32 *handle, u8 name[NAME_SIZE],
+			  struct derived_tpm *tpm)
 {
 	static const char command[] = "TPM2_CreatePrimary";
 	u8 unique[PRIMARY_UNIQUE_SIZE];
@@ -370,7 +412,7 @@ static int create_primary(struct tpm_chip *chip, struct tpm_buf *buf,
 	tpm_buf_reset(buf, TPM2_ST_SESSIONS, TPM2_CC_CREATE_PRIMARY);
 	rc = tpm_buf_append_name(chip, buf, TPM_RH_OWNER, NULL);
 	if (rc)
-		return refuse_rc(command, rc);
+		return fail_rc(tpm, command, rc);
 	tpm_buf_append_hmac_session(chip, buf, 0, NULL, 0);
 	tpm_buf_append(buf, primary_sensitive, sizeof(primary_sensitive));
 	tpm_buf_append_u16(buf, sizeof(primary_public) + sizeof(unique));
@@ -385,8 +427,8 @@ static int create_primary(struct tpm_chip *chip, struct tpm_buf *buf,
 	if (!rc)
 		return 0;
 
-	flush(chip, buf, *handle);
-	return refuse_rc(command, rc);
+	flush(chip, buf, *handle, tpm);
+	return fail_rc(tpm, command, rc);
 }
 
 /*
@@ -420,7 +462,8 @@ static int take_root(struct reader *params, bool has_ticket,
  * these two commands go with an empty password and the answer in clear.
  */
 static int hmac_sequence(struct tpm_chip *chip, struct tpm_buf *buf,
-			 u32 primary, u8 root[DERIVED_ROOT_SIZE])
+			 u32 primary, u8 root[DERIVED_ROOT_SIZE],
+			 struct derived_tpm *tpm)
 {
 	struct reader params;
 	u32 sequence;
@@ -428,6 +471,7 @@ static int hmac_sequence(struct tpm_chip *chip, struct tpm_buf *buf,
 
 	/* From here on no session of the kernel's is open. */
 	tpm2_end_auth_session(chip);
+	tpm->session = session_password;
 
 	tpm_buf_reset(buf, TPM2_ST_SESSIONS, TPM_CC_HMAC_START);
 	tpm_buf_append_u32(buf, primary);
@@ -436,13 +480,13 @@ static int hmac_sequence(struct tpm_chip *chip, struct tpm_buf *buf,
 	tpm_buf_append_u16(buf, TPM_ALG_SHA256);
 	rc = tpm_transmit_cmd(chip, buf, 0, NULL);
 	if (rc)
-		return refuse_rc("TPM2_HMAC_Start", rc);
+		return fail_rc(tpm, "TPM2_HMAC_Start", rc);
 	rc = split_response(chip, buf, &sequence, &params);
 	if (!rc && !consumed(&params))
 		rc = -EBADMSG;
 	if (rc) {
-		flush(chip, buf, sequence);
-		return refuse_rc("TPM2_HMAC_Start", rc);
+		flush(chip, buf, sequence, tpm);
+		return fail_rc(tpm, "TPM2_HMAC_Start", rc);
 	}
 
 	tpm_buf_reset(buf, TPM2_ST_SESSIONS, TPM2_CC_SEQUENCE_COMPLETE);
@@ -454,49 +498,61 @@ static int hmac_sequence(struct tpm_chip *chip, struct tpm_buf *buf,
 	rc = tpm_transmit_cmd(chip, buf, 0, NULL);
 	if (rc)
 		/* Only success removes the sequence. */
-		flush(chip, buf, sequence);
+		flush(chip, buf, sequence, tpm);
 	else
 		rc = split_response(chip, buf, NULL, &params);
 	if (!rc)
 		rc = take_root(&params, true, root);
-	return rc ? refuse_rc("TPM2_SequenceComplete", rc) : 0;
+	return rc ? fail_rc(tpm, "TPM2_SequenceComplete", rc) : 0;
 }
 
-/* TPM2_HMAC (Part 3, 15.5) with the primary key. */
+/*
+ * TPM2_HMAC (Part 3, 15.5) with the primary key.
+ *
+ * Whether the TPM has this command is not left to its answer where a session
+ * protects it: an error is not authenticated, and whoever forges one on the bus
+ * would have the HMAC sent again, in clear.
+ */
 static int hmac(struct tpm_chip *chip, struct tpm_buf *buf, u32 primary,
 		u8 name[NAME_SIZE], u8 root[DERIVED_ROOT_SIZE],
-		const char **session)
+		struct derived_tpm *tpm)
 {
 	static const char command[] = "TPM2_HMAC";
 	const bool kernel_session = has_kernel_session(chip);
 	struct reader params;
 	int rc;
 
-	*session = kernel_session ? session_kernel : session_password;
+	rc = has_command(chip, TPM_CC_HMAC, 1, 0);
+	if (rc < 0)
+		return fail_rc(tpm, command, rc);
+	if (!rc)
+		return hmac_sequence(chip, buf, primary, root, tpm);
 
+	tpm->session = kernel_session ? session_kernel : session_password;
 	tpm_buf_reset(buf, TPM2_ST_SESSIONS, TPM_CC_HMAC);
-	rc = tpm_buf_append_name(chip, buf, primary,
-				 kernel_session ? name : NULL);
+	rc = tpm_buf_append_name(chip, buf, primary, name);
 	if (rc)
-		return refuse_rc(command, rc);
+		return fail_rc(tpm, command, rc);
 	tpm_buf_append_hmac_session(chip, buf, TPM2_SA_ENCRYPT, NULL, 0);
 	tpm_buf_append_u16(buf, sizeof(derived_root_input));
 	tpm_buf_append(buf, derived_root_input, sizeof(derived_root_input));
 	tpm_buf_append_u16(buf, TPM_ALG_SHA256);
 
 	rc = transmit(chip, buf, NULL, &params);
-	if (rc == TPM_RC_COMMAND_CODE) {
-		*session = session_password;
-		return hmac_sequence(chip, buf, primary, root);
-	}
+	if (rc == TPM_RC_COMMAND_CODE && !kernel_session)
+		return hmac_sequence(chip, buf, primary, root, tpm);
 	if (!rc)
 		rc = take_root(&params, false, root);
-	return rc ? refuse_rc(command, rc) : 0;
+	return rc ? fail_rc(tpm, command, rc) : 0;
 }
 
 /*
- * Asks who the TPM is (TPM2_GetCapability), for the administrator. Whatever
- * goes wrong, nothing depends on it.
+ * Asks who the TPM is (TPM2_GetCapability), for the administrator. What it says
+ * is only shown.
+ *
+ * Also the last word of each conversation: the answer, of 83 bytes, overwrites
+ * K_root where the TPM's interface keeps its last response (a CRB's does), for
+ * which the answer to TPM2_FlushContext is too short.
  */
 static void identify_tpm(struct tpm_chip *chip, struct tpm_buf *buf,
 			 struct derived_tpm *tpm)
@@ -547,18 +603,32 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
 	int err;
 
 	if (!(chip->flags & TPM_CHIP_FLAG_TPM2) || tpm_is_firmware_upgrade(chip))
-		return derived_refuse(DERIVED_CAUSE_NO_TPM, -ENXIO,
-				      "the TPM is not a TPM 2.0 that works");
+		return fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO,
+			    "the TPM is not a TPM 2.0 that works");
+
+	err = has_command(chip, TPM2_CC_CREATE_PRIMARY, 1, 1);
+	if (err <= 0)
+		return fail_rc(tpm, "TPM2_CreatePrimary", -EBADMSG);
 
 	/* With the kernel's sessions configured, one that fails is no excuse. */
 	err = tpm2_start_auth_session(chip);
-	if (err)
-		return refuse_rc("TPM2_StartAuthSession", err);
+	switch (err) {
+	case 0:
+		break;
+	case -ENOMEM:	/* what tpm_ret_to_err() makes of TPM_RC_SESSION_MEMORY */
+		return fail(tpm, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
+			    "no memory, or no slot in the TPM, for a session");
+	case -ENODEV:
+		return fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+			    "the TPM's null primary key is not the one of this boot: it was reset, or somebody is between");
+	default:
+		return fail_rc(tpm, "TPM2_StartAuthSession", err);
+	}
 
-	err = create_primary(chip, buf, &primary, name);
+	err = create_primary(chip, buf, &primary, name, tpm);
 	if (!err) {
-		err = hmac(chip, buf, primary, name, root, &tpm->session);
-		flush(chip, buf, primary);
+		err = hmac(chip, buf, primary, name, root, tpm);
+		flush(chip, buf, primary, tpm);
 	}
 	tpm2_end_auth_session(chip);
 	if (!err)
@@ -569,21 +639,20 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
 /**
  * derived_tpm_fetch() - fetch K_root from the TPM
  * @root:	the result; the caller wipes it
- * @tpm:	who answered, and how
- * @asked:	whether there was a TPM to ask at all, success or not
+ * @tpm:	what there is to say about it, in failure too
  *
  * The chip is looked up each time and not kept: it may come and go. The
  * commands go out under one tpm_try_get_ops(): the kernel's session lives in the
  * chip, and nobody else's commands get between.
  *
- * Context: process context, of the one who asks; sleeps for as long as the TPM
- * takes, and the TPM driver lets no signal interrupt it.
+ * Context: a worker's. The TPM driver gives up waiting when a signal is pending,
+ * whichever, and would leave the primary key in the TPM. Sleeps for as long as
+ * the TPM takes.
  * Return: 0; -ENXIO without a TPM 2.0 that works; -EACCES if it refuses; -EAGAIN
  * if it is busy or out of slots; -EIO if it fails or answers nonsense; -ETIME if
  * it does not answer; -ENOMEM
  */
-int derived_tpm_fetch(struct derived_root *root, struct derived_tpm *tpm,
-		      bool *asked)
+int derived_tpm_fetch(struct derived_root *root, struct derived_tpm *tpm)
 {
 	u8 raw[DERIVED_ROOT_SIZE];
 	struct tpm_chip *chip;
@@ -592,22 +661,22 @@ int derived_tpm_fetch(struct derived_root *root, struct derived_tpm *tpm,
 
 	memset(tpm, 0, sizeof(*tpm));
 	chip = tpm_default_chip();
-	*asked = chip;
 	if (!chip)
-		return derived_refuse(DERIVED_CAUSE_NO_TPM, -ENXIO, "no TPM");
+		return fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO, "no TPM");
 
 	buf = kzalloc(TPM_BUFSIZE, GFP_KERNEL);
 	if (!buf) {
-		err = -ENOMEM;
+		err = fail(tpm, DERIVED_CAUSE_TPM_FAILED, -ENOMEM, "no memory");
 		goto out_put_chip;
 	}
 	tpm_buf_init(buf, TPM_BUFSIZE);
 
+	tpm->asked = true;
 	err = tpm_try_get_ops(chip);
 	if (err) {
-		err = derived_refuse(DERIVED_CAUSE_NO_TPM, -ENXIO,
-				     "the TPM is disabled, suspended or gone (errno %d)",
-				     -err);
+		err = fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO,
+			   "the TPM is disabled, suspended or gone (errno %d)",
+			   -err);
 		goto out_wipe_buf;
 	}
 	err = fetch_from(chip, buf, raw, tpm);

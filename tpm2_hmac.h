@@ -8,6 +8,8 @@
 #include <linux/types.h>
 #include <crypto/sha2.h>
 
+#include "derived.h"
+
 /**
  * struct derived_root - K_root, ready to derive from
  * @key:	K_root as a prepared HMAC key: as secret as K_root itself. Who has
@@ -20,26 +22,25 @@ struct derived_root {
 };
 
 /**
- * struct derived_tpm - the TPM that answered, for the administrator
+ * struct derived_tpm - what there is to say about a fetch
+ * @asked:	there was a TPM to ask, whatever came of it
  * @session:	how the answer was protected on its way, in words
  * @vendor:	TPM_PT_MANUFACTURER, or empty
  * @firmware:	TPM_PT_FIRMWARE_VERSION_1 and _2
+ * @cause:	of a failure
+ * @why:	it failed, in words
+ * @left:	handle of an object that could not be removed from the TPM, or 0
  */
 struct derived_tpm {
+	bool asked;
 	const char *session;
 	char vendor[5];
 	u32 firmware[2];
+	enum derived_cause cause;
+	char why[112];
+	u32 left;
 };
 
-/* tpm2_hmac.c */
-
-int derived_tpm_fetch(struct derived_root *root, struct derived_tpm *tpm,
-		      bool *asked);
-
-/* derived_root.c */
-
-int derived_root_get(struct derived_root *root);
-int derived_root_init(void);
-void derived_root_exit(void);
+int derived_tpm_fetch(struct derived_root *root, struct derived_tpm *tpm);
 
 #endif /* _DERIVED_TPM2_HMAC_H */
