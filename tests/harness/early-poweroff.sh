@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# early-poweroff.sh: the power goes off after the last point, before the verdict.
+#
+# vm: boot tpm=none
+# vm: expect-red ^no verdict was written$
+
+. "$DERIVED/tests/lib.sh"
+
+plan 1
+ok 'one' true
+busybox poweroff -f
+sleep 60

@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# hang.sh: a script that does not end.
+#
+# vm: boot tpm=none timeout=25
+# vm: expect-red ^the machine did not power off in 25 s$
+
+. "$DERIVED/tests/lib.sh"
+
+plan 1
+ok 'one' true
+sleep 1000

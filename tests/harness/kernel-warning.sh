@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# kernel-warning.sh: a kernel warning while all points are ok.
+#
+# vm: boot tpm=none
+# vm: expect-red ^the console has [0-9]+ bad lines, first: .*WARNING:
+
+. "$DERIVED/tests/lib.sh"
+
+plan 1
+ok 'the module loads' insmod "$DERIVED/modules/warn.ko"

@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# panic.sh: a panic after the last point, before the verdict.
+#
+# vm: boot tpm=none
+# vm: expect-red ^the console does not end with
+
+. "$DERIVED/tests/lib.sh"
+
+plan 1
+ok 'one' true
+sync
+echo c >/proc/sysrq-trigger
