@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a person runs; "make help" says what there is. Kbuild is what the kernel's
+# build reads.
+
+KERNEL_RELEASE ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KERNEL_RELEASE)/build
+PREFIX ?= /usr
+DESTDIR ?=
+
+# The virtual machine's kernels, and which tests: "make check KERNELS=6.12 TESTS=request".
+KERNELS ?= 6.12 7.3
+KERNEL ?= 6.12
+TESTS ?=
+
+run = scripts/vm run $(KERNELS:%=--kernel %)
+
+all: module
+
+.PHONY: all module demo check check-quick static selftest vm bench install uninstall clean help
+
+help:
+	@echo 'For your own kernel ($(KERNEL_RELEASE)):'
+	@echo '  make                 build the module (needs the kernel headers)'
+	@echo '  sudo make install    install it, load it at every boot, install the manual pages'
+	@echo '  sudo make uninstall  undo that'
+	@echo ''
+	@echo 'In a virtual machine, with a stock Debian kernel and a software TPM:'
+	@echo '  make demo            see it work: a story of several boots, with the real keyctl'
+	@echo '  make vm              a shell, with the module loaded and a TPM, to play with'
+	@echo '  make check           every test, on every kernel; installs what is missing'
+	@echo '  make bench           what a key costs'
+	@echo ''
+	@echo 'Parts of "make check":'
+	@echo '  make static          style, sparse, kernel-doc, shellcheck, documentation'
+	@echo '  make selftest        the test harness itself: what must turn a run red does'
+	@echo '  make check TESTS="request identity"   tests by name (tests/e2e/NAME.sh)'
+	@echo ''
+	@echo 'Variables:'
+	@echo '  KERNELS="$(KERNELS)"   for check; KERNEL=$(KERNEL) for demo, vm and bench'
+	@echo '  KDIR=$(KDIR)'
+	@echo '                       for the module: the kernel build to build against'
+	@echo '  DERIVED_CACHE=DIR    where the virtual machines are kept (~/.cache/derived-keys)'
+	@echo ''
+	@echo 'Logs of the tests stay in build/logs.'
+
+# The sentence that a missing directory deserves.
+module:
+	@test -e $(KDIR)/Makefile || { \
+		echo "The headers of the kernel $(KERNEL_RELEASE) are not installed ($(KDIR) is missing)."; \
+		echo "On Debian and Ubuntu: sudo apt-get install linux-headers-$(KERNEL_RELEASE)"; \
+		echo "On Fedora and RHEL: sudo dnf install kernel-devel-$(KERNEL_RELEASE)"; \
+		exit 1; } >&2
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+install: module
+	scripts/install "$(KDIR)" "$(DESTDIR)" "$(PREFIX)"
+
+uninstall:
+	scripts/uninstall "$(KERNEL_RELEASE)" "$(DESTDIR)" "$(PREFIX)"
+
+demo:
+	@scripts/setup
+	@scripts/vm demo --kernel $(KERNEL)
+
+vm:
+	@scripts/setup
+	@scripts/vm shell --kernel $(KERNEL)
+
+bench:
+	@scripts/setup
+	@scripts/vm demo --kernel $(KERNEL) bench
+
+check:
+	@scripts/setup
+	@scripts/check $(KERNELS:%=--kernel %) $(TESTS)
+
+static:
+	@scripts/setup
+	@scripts/check-static $(KERNELS)
+
+selftest:
+	@scripts/setup
+	@scripts/vm selftest
+
+clean:
+	rm -rf build
+	@test ! -e $(KDIR)/Makefile || $(MAKE) -s -C $(KDIR) M=$(CURDIR) clean

@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# vectors.sh: the kernel computes the golden vectors, byte for byte.
+#
+# vm: boot tpm=golden
+# vm: boot tpm=other
+
+. "$DERIVED/tests/lib.sh"
+
+plan_later
+case $BOOT in
+1) tpm=golden ;;
+2) tpm=other ;;
+esac
+
+status() { sed -n "s/^$1: //p" /sys/module/derived_keys/parameters/status; }
+
+ok 'the module loads' load_module
+is "root check value of the TPM \"$tpm\"" "$(status 'root check')" \
+	"$(awk -F'\t' -v tpm="$tpm" '$1 == "root" && $2 == tpm { print $3 }' "$DERIVED/tests/vectors/golden.tsv")"
+
+# The programs that ask: fixed bytes, made anew here.
+for variant in a b; do
+	"$DERIVED/tests/vectors/make-tiny-elf" $variant /root/tiny-$variant
+	is "tiny-elf $variant has the digest that the vectors count on" \
+		"$(sha256sum </root/tiny-$variant | cut -d' ' -f1)" \
+		"$(awk -F'\t' -v v="$variant" '$1 == "elf" && $2 == v { print $3 }' "$DERIVED/tests/vectors/golden.tsv")"
+done
+
+# The key is made in the session keyring that a user of that id has; what it is shows in
+# /proc/keys, and its bytes, unless it is noread, come out of keyctl.
+# shellcheck disable=SC2016
+ask='"$1" vector "$2" || { echo "errno $?"; exit; }
+	id=$(keyctl search @s derived vector)
+	sed -n "s/.* vector: .* kcv://p" /proc/keys
+	keyctl pipe "$id" 2>/dev/null | od -An -v -tx1 | tr -d " \n"'
+
+count=0
+while IFS=$'\t' read -r kind of name uid path variant _ request kcv key _; do
+	[ "$kind $of" = "key $tpm" ] || continue
+	count=$((count + 1))
+	mkdir -p "${path%/*}"
+	install -m 755 "/root/tiny-$variant" "$path"
+	words=${request#* }
+	[[ ,${words%% *}, != *,noread,* ]] || key=''
+	got=$(setpriv --reuid "$uid" --clear-groups keyctl session - sh -c "$ask" sh "$path" "$request" 2>/dev/null)
+	is "$name" "$got" "$kcv${key:+$'\n'}$key"
+done <"$DERIVED/tests/vectors/golden.tsv"
+[ $count -gt 0 ]
+tap_point $? "there are vectors for the TPM \"$tpm\" ($count)"
+
+tpm_slots_empty 'nothing is left in the TPM'
+ok 'the module unloads' unload_module
+done_testing
