@@ -128,6 +128,8 @@ void derived_root_exit(void);
  * @DERIVED_CAUSE_TPM_BUSY:	the TPM is out of slots, or says: later
  * @DERIVED_CAUSE_TPM_FAILED:	it timed out, failed, or answered nonsense
  * @DERIVED_CAUSE_TPM_LEFT:	something of ours could not be removed from the TPM
+ * @DERIVED_CAUSE_ROOT:		the root, and how it came from the TPM
+ * @DERIVED_CAUSE_ROOT_CHANGED:	the root is another one than before
  * @DERIVED_CAUSES:		how many there are
  */
 enum derived_cause {
@@ -145,9 +147,12 @@ enum derived_cause {
 	DERIVED_CAUSE_TPM_BUSY,
 	DERIVED_CAUSE_TPM_FAILED,
 	DERIVED_CAUSE_TPM_LEFT,
+	DERIVED_CAUSE_ROOT,
+	DERIVED_CAUSE_ROOT_CHANGED,
 	DERIVED_CAUSES
 };
 
+bool derived_may_log(enum derived_cause cause);
 __printf(2, 3) __cold
 void derived_log(enum derived_cause cause, const char *fmt, ...);
 

@@ -177,10 +177,11 @@ static void note_fetch(const struct fetch *fetch, unsigned int before)
 		derived_log(tpm->cause, "refused: %s", tpm->why);
 		return;
 	}
-	if (changed)
+	if (changed && derived_may_log(DERIVED_CAUSE_ROOT_CHANGED))
 		pr_warn("the root changed: its check value was %016llx. Every key is another one now\n",
 			check_before);
-	if (first || changed || otherwise)
+	if (first || ((changed || otherwise) &&
+		      derived_may_log(DERIVED_CAUSE_ROOT)))
 		pr_info("root check value %016llx, session: %s, TPM: %s, firmware %u.%u.%u.%u\n",
 			check, tpm->session, tpm->vendor,
 			tpm->firmware[0] >> 16, tpm->firmware[0] & 0xffff,

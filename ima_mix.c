@@ -59,13 +59,17 @@ static u32 current_init_euid(void)
 	return from_kuid(&init_user_ns, current_euid());
 }
 
-/*
- * At most one line for each cause and minute, so that nobody can fill the log
- * with refusals; RATELIMIT_MSG_ON_RELEASE because the usual "callbacks
- * suppressed" would be a second one.
+/**
+ * derived_may_log() - whether a line may go into the kernel log now
+ * @cause:	what it is about: at most one line for each and minute, so that
+ *		nobody can fill the log
+ *
+ * Context: any.
+ * Return: true if it may, which counts as done
  */
-static bool may_log(enum derived_cause cause)
+bool derived_may_log(enum derived_cause cause)
 {
+	/* RATELIMIT_MSG_ON_RELEASE: "callbacks suppressed" would be a second line. */
 	static struct ratelimit_state limits[] = {
 		[0 ... DERIVED_CAUSES - 1] =
 			RATELIMIT_STATE_INIT_FLAGS(limits, 60 * HZ, 1,
@@ -96,7 +100,7 @@ void derived_log(enum derived_cause cause, const char *fmt, ...)
 	char *path;
 	int len;
 
-	if (!may_log(cause))
+	if (!derived_may_log(cause))
 		return;
 
 	exe = current_exe();

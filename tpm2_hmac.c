@@ -32,6 +32,7 @@
 #include "tpm2_hmac.h"
 
 /* Part 2: what <linux/tpm.h> does not have. */
+#define TPM_ST_HASHCHECK	0x8024
 #define TPM_RH_OWNER		0x40000001
 #define TPM_CC_HMAC		0x00000155
 #define TPM_CC_HMAC_START	0x0000015B
@@ -146,8 +147,7 @@ static __printf(4, 5) int fail(struct derived_tpm *tpm,
 
 /*
  * Says what it means to the caller that a command failed: with a TPM return
- * code, or with an errno of the TPM layer. That hands down a return code as an
- * int, so a TPM may forge any errno: none of them may do harm.
+ * code, or with an errno of the TPM layer.
  */
 static int fail_rc(struct derived_tpm *tpm, const char *command, int rc)
 {
@@ -155,6 +155,7 @@ static int fail_rc(struct derived_tpm *tpm, const char *command, int rc)
 	case -ENODEV:
 	case -ENXIO:
 	case -EPIPE:
+	case -ECANCELED:		/* by the driver, which is being removed */
 		return fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO,
 			    "the TPM went away during %s (errno %d)",
 			    command, -rc);
@@ -190,7 +191,8 @@ static int fail_rc(struct derived_tpm *tpm, const char *command, int rc)
 			    "the TPM is in lockout (%s: TPM_RC 0x%03x)",
 			    command, rc);
 	}
-	if ((rc & ~0x7f) == TPM_RC_WARN)
+	/* From 0x910 on it is about our handles, which we have from the TPM. */
+	if ((rc & ~0x7f) == TPM_RC_WARN && (rc & ~0xf) != TPM2_RC_REFERENCE_H0)
 		return fail(tpm, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
 			    "the TPM is busy or full (%s: TPM_RC 0x%03x)",
 			    command, rc);
@@ -226,6 +228,22 @@ static int has_command(const struct tpm_chip *chip, u32 command,
 static bool has_kernel_session(struct tpm_chip *chip)
 {
 	return tpm2_chip_auth(chip);
+}
+
+/*
+ * Sends a command. The TPM layer hands down a return code as an int: one of
+ * 0xfffffff4, say, would pose as -ENOMEM.
+ *
+ * Returns 0, a negative errno, -EBADMSG being nonsense, or a TPM return code.
+ */
+static int send_command(struct tpm_chip *chip, struct tpm_buf *buf)
+{
+	const struct tpm_header *header = (const struct tpm_header *)buf->data;
+	int rc = tpm_transmit_cmd(chip, buf, 0, NULL);
+
+	if (rc < 0 && be32_to_cpu(header->return_code) == (u32)rc)
+		return -EBADMSG;
+	return rc;
 }
 
 /*
@@ -292,7 +310,7 @@ static int transmit(struct tpm_chip *chip, struct tpm_buf *buf,
 	if (rc)
 		return rc;
 
-	rc = tpm_transmit_cmd(chip, buf, 0, NULL);
+	rc = send_command(chip, buf);
 	if (!rc)
 		rc = split_response(chip, buf, handle, params);
 	if (rc)
@@ -309,11 +327,14 @@ static int transmit(struct tpm_chip *chip, struct tpm_buf *buf,
 static void flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
 		  struct derived_tpm *tpm)
 {
+	int rc;
+
 	if (!handle)
 		return;
 	tpm_buf_reset(buf, TPM2_ST_NO_SESSIONS, TPM2_CC_FLUSH_CONTEXT);
 	tpm_buf_append_u32(buf, handle);
-	if (tpm_transmit_cmd(chip, buf, 0, NULL))
+	rc = send_command(chip, buf);
+	if (rc && tpm2_rc_value(rc) != TPM2_RC_HANDLE)
 		tpm->left = handle;
 }
 
@@ -442,11 +463,11 @@ static int take_root(struct reader *params, bool has_ticket,
 {
 	struct reader digest = take_sized(params);
 
-	if (has_ticket) {
-		take_u16(params);		/* tag */
-		take_u32(params);		/* hierarchy */
-		take_sized(params);		/* digest */
-	}
+	/* A null ticket: an HMAC gets no other one. */
+	if (has_ticket && (take_u16(params) != TPM_ST_HASHCHECK ||
+			   take_u32(params) != TPM2_RH_NULL ||
+			   take_sized(params).left))
+		return -EBADMSG;
 	/* All zero is what a bus without a TPM may read as. */
 	if (!consumed(params) || digest.left != DERIVED_ROOT_SIZE ||
 	    !memchr_inv(digest.data, 0, DERIVED_ROOT_SIZE))
@@ -478,7 +499,7 @@ static int hmac_sequence(struct tpm_chip *chip, struct tpm_buf *buf,
 	tpm_buf_append_empty_auth(buf, TPM2_RS_PW);
 	tpm_buf_append_u16(buf, 0);		/* the sequence's auth value */
 	tpm_buf_append_u16(buf, TPM_ALG_SHA256);
-	rc = tpm_transmit_cmd(chip, buf, 0, NULL);
+	rc = send_command(chip, buf);
 	if (rc)
 		return fail_rc(tpm, "TPM2_HMAC_Start", rc);
 	rc = split_response(chip, buf, &sequence, &params);
@@ -495,15 +516,16 @@ static int hmac_sequence(struct tpm_chip *chip, struct tpm_buf *buf,
 	tpm_buf_append_u16(buf, sizeof(derived_root_input));
 	tpm_buf_append(buf, derived_root_input, sizeof(derived_root_input));
 	tpm_buf_append_u32(buf, TPM2_RH_NULL);
-	rc = tpm_transmit_cmd(chip, buf, 0, NULL);
-	if (rc)
-		/* Only success removes the sequence. */
-		flush(chip, buf, sequence, tpm);
-	else
+	rc = send_command(chip, buf);
+	if (!rc)
 		rc = split_response(chip, buf, NULL, &params);
 	if (!rc)
 		rc = take_root(&params, true, root);
-	return rc ? fail_rc(tpm, "TPM2_SequenceComplete", rc) : 0;
+	if (!rc)
+		return 0;
+	/* Success removes the sequence, if it was one. */
+	flush(chip, buf, sequence, tpm);
+	return fail_rc(tpm, "TPM2_SequenceComplete", rc);
 }
 
 /*
@@ -566,7 +588,7 @@ static void identify_tpm(struct tpm_chip *chip, struct tpm_buf *buf,
 	tpm_buf_append_u32(buf, TPM2_CAP_TPM_PROPERTIES);
 	tpm_buf_append_u32(buf, TPM_PT_MANUFACTURER);
 	tpm_buf_append_u32(buf, wanted);
-	if (tpm_transmit_cmd(chip, buf, 0, NULL))
+	if (send_command(chip, buf))
 		return;
 
 	r.data = buf->data;

@@ -1,0 +1,238 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# tpm-states.sh: a TPM that is absent, gone, back, refusing, full or cleared: which key or errno comes.
+#
+# vm: boot tpm=fresh
+# vm: boot tpm=none
+# vm: boot tpm=tpm12:old
+# vm: boot tpm=fresh
+# vm: boot tpm=fresh
+
+. "$DERIVED/tests/lib.sh"
+
+plan_later
+parameters=/sys/module/derived_keys/parameters
+request='32 path tpm-states v1'
+
+status() { sed -n "s/^$1: //p" $parameters/status; }
+forget() { echo 1 >$parameters/forget; }
+uptime_ms() { local s; read -r s _ </proc/uptime; echo $((10#${s/./} * 10)); }
+
+# The key's bytes in hex, or what keyctl says instead.
+key() {
+	local id
+	if id=$(keyctl add derived tpm-states "$request" @s 2>&1); then
+		keyctl pipe "$id" | od -An -v -tx1 | tr -d ' \n'
+	else
+		echo "$id"
+	fi
+}
+key_is() { is "$1" "$(key)" "$2"; }
+refused_with() { errno_is "$1" "$2" derived tpm-states "$request" @s; }
+looks_like_a_key() { like "$1" "$2" '^[0-9a-f]{64}$'; }
+
+# The TPM's driver lets go of it, and takes it back.  The kernel gives it another number then, since
+# IMA still has the old one: /dev/tpm0 is made to lead to it, for what asks there.
+tpm_gone() { echo "$tpm_device" >"$tpm_driver/unbind"; }
+tpm_back() {
+	echo "$tpm_device" >"$tpm_driver/bind"
+	[ -c /dev/tpm0 ] || ln -sf "$(ls -d /dev/tpm[1-9])" /dev/tpm0
+}
+
+tpm() { tpm2_"$1" -T device:/dev/tpm0 "${@:2}"; }
+
+case $BOOT in
+1)
+	tpm_device=$(readlink -f /sys/class/tpm/tpm0/device)
+	tpm_driver=$(readlink -f "$tpm_device/driver")
+	tpm_device=${tpm_device##*/}
+
+	# No TPM when the module is loaded.
+	tpm_gone
+	is 'the TPM can be taken away' "$(ls /sys/class/tpm)" ''
+	klog_mark
+	ok 'the module loads without a TPM' load_module
+	like 'the log says that there is no TPM' "$(klog)" '^derived: uid 0, .*: refused: no TPM$'
+	like 'the log says that the first request will fetch the root' "$(klog)" 'derived: no root secret yet'
+	refused_with 'without a TPM a request is refused with ENXIO' ENXIO
+	like 'status says that no root was fetched' "$(cat $parameters/status)" '^root: cached, never fetched$'
+	tpm_back
+	first=$(key)
+	looks_like_a_key 'the TPM there, the very next request is served' "$first"
+	tpm_slots_empty 'nothing is left in the TPM after the first fetch'
+	check=$(status 'root check')
+	like 'status shows a root check value' "$check" '^[0-9a-f]{16}$'
+	like 'status says that the root is held' "$(status root)" '^cached, held in memory$'
+	echo "$first" >/var/first-key
+	echo "$check" >/var/first-check
+
+	# The TPM goes away from under a cached root.
+	tpm_gone
+	is 'the TPM is taken away again' "$(ls /sys/class/tpm)" ''
+	key_is 'without the TPM the cached root still gives the same key' "$first"
+	forget
+	is 'after forget status says that no root is held' "$(status root)" 'cached, not held'
+	is 'after forget status still knows the root check value' "$(status 'root check')" "$check"
+	refused_with 'after forget, without the TPM, a request is refused with ENXIO' ENXIO
+	tpm_back
+	key_is 'the TPM back, the very next request gives the same key' "$first"
+	tpm_slots_empty 'nothing is left in the TPM after it came back'
+	unload_module
+
+	# The same with root=transient.
+	ok 'the module loads with root=transient' load_module root=transient
+	key_is 'root=transient gives the same key' "$first"
+	is 'root=transient holds no root' "$(status root)" 'transient, not held'
+	tpm_slots_empty 'nothing is left in the TPM with root=transient'
+	tpm_gone
+	klog_mark
+	refused_with 'with root=transient, without the TPM, a request is refused with ENXIO' ENXIO
+	like 'the log says that there is no TPM for root=transient' "$(klog)" '^derived: uid 0, .*addkey.*: refused: no TPM$'
+	tpm_back
+	key_is 'with root=transient, the TPM back, the very next request gives the same key' "$first"
+	tpm_slots_empty 'nothing is left in the TPM with root=transient after it came back'
+	unload_module
+
+	# Somebody else's objects fill the TPM: TPM2_CreatePrimary three times, and nobody flushes them.
+	load_module root=cached
+	python3 - <<-END
+	tpm = open("/dev/tpm0", "r+b", buffering=0)
+	for i in range(3):
+	    tpm.write(bytes.fromhex("8002 00000039 00000131 40000001 00000009 40000009 0000 00 0000"
+	                            "0004 0000 0000 0010 0008 000b 00040472 0000 0005 000b 0000 0000 00000000"))
+	    assert tpm.read(4096)[6:10] == bytes(4)
+	END
+	is 'three objects fill the TPM' "$(tpm getcap handles-transient | wc -l)" 3
+	key_is 'with a full TPM the cached root still gives the same key' "$first"
+	forget
+	klog_mark
+	refused_with 'with a full TPM a request is refused with EAGAIN' EAGAIN
+	like 'the log says that the TPM is full' "$(klog)" \
+		'^derived: .*refused: the TPM is busy or full \(TPM2_CreatePrimary: TPM_RC 0x902\)$'
+	is "the others' three objects are still there" "$(tpm getcap handles-transient | wc -l)" 3
+	tpm flushcontext -t
+	forget
+	key_is 'the TPM emptied, after forget the same key comes' "$first"
+	tpm_slots_empty "nothing is left in the TPM after others' objects"
+
+	# The owner hierarchy has a password.
+	ok 'the owner hierarchy gets a password' tpm changeauth -c o secret
+	key_is 'with an owner password the cached root still gives the same key' "$first"
+	forget
+	klog_mark
+	refused_with 'with an owner password a request is refused with EACCES' EACCES
+	failed=$(uptime_ms)
+	like 'the log says that the owner hierarchy has a password' "$(klog)" \
+		'^derived: .*refused: .*owner hierarchy.* password \(TPM2_CreatePrimary: TPM_RC 0x'
+	is 'after a failed fetch status says that no root is held' "$(status root)" 'cached, not held'
+	tpm changeauth -c o -p secret
+	asked=$(uptime_ms)
+	refused_with 'the password removed, the failure is remembered' EACCES
+	[ $((asked - failed)) -lt 9000 ]
+	tap_point $? 'that was within the 10 seconds' "$((asked - failed)) ms"
+	tpm_slots_empty 'nothing is left in the TPM that refused for the password'
+	# What is left of the 10 seconds is not waited for idly: forget ends them at once.
+	forget
+	key_is 'the password removed, after forget the same key comes at once' "$first"
+	tpm changeauth -c o secret
+	forget
+	refused_with 'with a new owner password a request is refused with EACCES' EACCES
+	failed=$(uptime_ms)
+	tpm changeauth -c o -p secret
+	while asked=$(uptime_ms); got=$(key); [ "$got" != "$first" ] && [ $((asked - failed)) -lt 15000 ]; do
+		sleep 0.2
+	done
+	is 'the password removed, the same key comes again by itself' "$got" "$first"
+	[ $((asked - failed)) -ge 9500 ] && [ $((asked - failed)) -le 11500 ]
+	tap_point $? 'it came again 10 seconds after the failure' "$((asked - failed)) ms"
+	unload_module
+
+	# The owner hierarchy is disabled, for this boot.
+	load_module root=cached
+	ok 'the owner hierarchy can be disabled' tpm hierarchycontrol -C o shEnable clear
+	key_is 'with the owner hierarchy disabled the cached root still gives the same key' "$first"
+	forget
+	klog_mark
+	refused_with 'with the owner hierarchy disabled a request is refused with EACCES' EACCES
+	like 'the log says that the owner hierarchy is disabled' "$(klog)" \
+		"^derived: .*refused: the TPM's owner hierarchy is disabled \\(TPM2_CreatePrimary: TPM_RC 0x"
+	refused_with 'it is refused with EACCES again, from memory' EACCES
+	tpm_slots_empty 'nothing is left in the TPM whose owner hierarchy is disabled'
+	ok 'the module unloads' unload_module
+	ok 'the module loads while the owner hierarchy is disabled' load_module
+	refused_with 'the failure at load is remembered: EACCES' EACCES
+	;;
+
+2)
+	is 'there is no TPM' "$(ls /sys/class/tpm)" ''
+	klog_mark
+	ok 'the module loads on a machine without a TPM' load_module
+	refused_with 'on a machine without a TPM a request is refused with ENXIO' ENXIO
+	like 'the log of a machine without a TPM says so' "$(klog)" '^derived: .*refused: no TPM$'
+	fails 'no key is left behind' keyctl search @s derived tpm-states
+	forget
+	refused_with 'after forget it is refused with ENXIO again' ENXIO
+	ok 'the module unloads without a TPM' unload_module
+	;;
+
+3)
+	is 'the TPM is a TPM 1.2' "$(cat /sys/class/tpm/tpm0/tpm_version_major)" 1
+	klog_mark
+	ok 'the module loads with a TPM 1.2 only' load_module
+	refused_with 'with a TPM 1.2 only a request is refused with ENXIO' ENXIO
+	like 'the log says that it is no TPM 2.0' "$(klog)" '^derived: .*refused: the TPM is not a TPM 2\.0 that works$'
+	like 'status says that no root was fetched from a TPM 1.2' "$(cat $parameters/status)" 'never fetched$'
+	forget
+	refused_with 'with a TPM 1.2 only, after forget it is refused with ENXIO again' ENXIO
+	ok 'the module unloads with a TPM 1.2 only' unload_module
+	;;
+
+4)
+	first=$(</var/first-key)
+	check=$(</var/first-check)
+	ok 'the module loads after a reboot' load_module
+	key_is 'after a reboot the owner hierarchy is enabled and the key is the same' "$first"
+	is 'after a reboot the root check value is the same' "$(status 'root check')" "$check"
+
+	# A fix within the 10 seconds, of what a reboot had fixed before: TPM2_Clear enables the hierarchy.
+	tpm hierarchycontrol -C o shEnable clear
+	forget
+	refused_with 'with the owner hierarchy disabled again a request is refused with EACCES' EACCES
+	failed=$(uptime_ms)
+	klog_mark
+	ok 'the TPM can be cleared' tpm clear -c l
+	asked=$(uptime_ms)
+	refused_with 'the TPM cleared, the failure is remembered' EACCES
+	[ $((asked - failed)) -lt 9000 ]
+	tap_point $? 'that was within the 10 seconds' "$((asked - failed)) ms"
+	forget
+	second=$(key)
+	looks_like_a_key 'the TPM cleared, after forget a key comes' "$second"
+	isnt 'it is another key' "$second" "$first"
+	isnt 'it is another root check value' "$(status 'root check')" "$check"
+	like 'the log says that the root changed' "$(klog)" "^derived: the root changed: its check value was $check\\."
+	like 'the log shows the new root check value' "$(klog)" "^derived: root check value $(status 'root check'),"
+	tpm_slots_empty 'nothing is left in the TPM that was cleared'
+
+	# A clear that nobody notices before forget.
+	ok 'the TPM can be cleared once more' tpm clear -c l
+	key_is 'the TPM cleared, the cached root still gives the same key' "$second"
+	forget
+	third=$(key)
+	looks_like_a_key 'the TPM cleared once more, after forget a key comes' "$third"
+	isnt 'it is not the second key' "$third" "$second"
+	isnt 'it is not the first key either' "$third" "$first"
+	tpm_slots_empty 'nothing is left in the TPM that was cleared twice'
+	echo "$third" >/var/third-key
+	status 'root check' >/var/third-check
+	;;
+
+5)
+	ok 'the module loads after a reboot of a cleared TPM' load_module
+	key_is 'after a reboot it is still the other key' "$(</var/third-key)"
+	is 'after a reboot it is still the other root check value' "$(status 'root check')" "$(</var/third-check)"
+	tpm_slots_empty 'nothing is left in the TPM after the last reboot'
+	;;
+esac
+done_testing
