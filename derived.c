@@ -425,17 +425,19 @@ static long derived_read(const struct key *key, char *buffer, size_t buflen)
  * Answers request_key(2): not served yet, and no program is started to serve
  * it, for that one would run as root on behalf of whoever asks.
  *
- * The key under construction is rejected and taken out of its keyring again, so
- * that no negative key stays there and answers for a minute.
+ * The key under construction is taken out of its keyring again, so that no
+ * negative key stays there and answers for a minute; and before it is rejected:
+ * once it has expired, the garbage collector may unlink it first, and that one
+ * does not give the link's quota back.
  */
 static int derived_request_key(struct key *authkey, void *aux)
 {
 	struct request_key_auth *rka = get_request_key_auth(authkey);
 
-	/* This invalidates the authkey too, as complete_request_key() would. */
-	key_reject_and_link(rka->target_key, 0, EOPNOTSUPP, NULL, authkey);
 	if (rka->dest_keyring)
 		key_unlink(rka->dest_keyring, rka->target_key);
+	/* This invalidates the authkey too, as complete_request_key() would. */
+	key_reject_and_link(rka->target_key, 0, EOPNOTSUPP, NULL, authkey);
 	return derived_refuse(DERIVED_CAUSE_NOT_SERVED, -EOPNOTSUPP,
 			      "request_key() is not served yet, use add_key()");
 }

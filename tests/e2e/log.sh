@@ -1,0 +1,320 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# log.sh: the kernel log says why a request is refused, once a minute, on one line, and never a secret.
+#
+# vm: boot tpm=golden timeout=240
+# vm: boot tpm=golden args="ima_hash=sha512"
+
+. "$DERIVED/tests/lib.sh"
+
+plan_later
+bin=$DERIVED/bin
+wrong=0123456789abcdef
+many=51
+
+# The log as it is: dmesg(1) escapes by itself, and would hide that the module does not.
+mark() { klog_mark; echo 'log.sh: here' >/dev/kmsg; }
+raw_since_mark() { busybox dmesg | sed -E 's/^\[ *[0-9.]+\] //' | sed "1,/^$klog_last\$/d"; }
+# What is new since mark.  The line that mark wrote shows that there is something to be read.
+news() {
+	local text
+	text=$(raw_since_mark)
+	[[ $'\n'$text$'\n' = *$'\nlog.sh: here\n'* ]] || echo 'the log cannot be read'
+	grep -v '^log.sh: here$' <<<"$text"
+}
+
+# says DESC UID PATH REASON: all that is new is this one line.  REASON is a regular expression.
+says() {
+	local desc=$1 new
+	new=$(news)
+	[[ $new = "derived: uid $2, \"$3\": refused: "* ]] && [[ ${new#*: refused: } =~ ^$4$ ]]
+	tap_point $? "$desc" "got:  '$new'
+want: 'derived: uid $2, \"$3\": refused: $4'"
+}
+
+# refused DESC OUTPUT PATH ERRNO UID REASON: what a program saw that asked many times, and the one line for it.
+refused() {
+	is "$1: $4, each time" "$2" "$3
+$4 $many"
+	says "$1: one line in the log" "$5" "$3" "$6"
+}
+
+identities() {
+	local named='/root/gone (deleted)'
+
+	mark
+	out=$(as_user 1000 unshare -U "$bin/disguise" plain '32 path' $many)
+	minute=$((EPOCHSECONDS + 61))
+	refused 'in a user namespace' "$out" "$bin/disguise" EPERM 1000 'in a user namespace \(G1\)'
+	mark
+	out=$(as_user 1001 unshare -U "$bin/addkey" derived x '32 path' @s)
+	is 'the same for another user and program: no line within the minute' "$out$(news)" EPERM
+	is 'outside of it the user is served' "$(as_user 1000 "$bin/disguise" plain)" "$bin/disguise
+ok 1"
+
+	mark
+	out=$("$bin/disguise" exe=/usr/bin/sleep '32 path' $many)
+	refused 'an executable that prctl() put there' "$out" "$(realpath /usr/bin/sleep)" EPERM 0 \
+		'its executable was not put there by execve\(\) in the initial user namespace \(G2\)'
+	is 'csum is refused the same' "$("$bin/disguise" exe=/usr/bin/sleep '32 csum' | tail -n 1)" 'EPERM 1'
+	is 'without prctl() the same program is served' "$("$bin/disguise" remapped)" "$bin/disguise
+ok 1"
+	is 'prctl() with its own executable is refused' "$("$bin/disguise" "exe=$bin/disguise" | tail -n 1)" 'EPERM 1'
+
+	mark
+	cp "$bin/disguise" /root/gone
+	out=$(/root/gone deleted '32 path' $many)
+	refused 'an executable that was deleted' "$out" '/root/gone (deleted)' EPERM 0 \
+		'its executable was deleted or replaced since it was started \(G4\)'
+	mark
+	cp "$bin/disguise" /root/upgraded
+	is 'an executable that was replaced: EPERM' "$(/root/upgraded replaced | tail -n 1)" 'EPERM 1'
+	is 'an executable in a memfd: EPERM' "$("$bin/disguise" memfd)" '/memfd:disguise (deleted)
+EPERM 1'
+	is 'csum from a memfd: EPERM' "$("$bin/disguise" memfd '32 csum' | tail -n 1)" 'EPERM 1'
+	is 'they are of one cause: no second line' "$(news)" ''
+	cp "$bin/disguise" "$named"
+	is 'a file that is just named like a deleted one is served' "$("$named" plain)" \
+		'/root/gone (deleted)
+ok 1'
+	cat >/root/too-long.py <<-'END'
+		import os, shutil, sys
+		for _ in range(20):
+		    os.mkdir("d" * 250)
+		    os.chdir("d" * 250)
+		shutil.copy(sys.argv[1], "addkey")
+		os.execv("./addkey", ["addkey", "derived", "x", "32 path", "@s"])
+	END
+	is 'a path longer than PATH_MAX: EPERM' "$(python3 /root/too-long.py "$bin/addkey")" EPERM
+
+	mark
+	cat >/etc/request-key.d/derived.conf <<-'END'
+		create user derived-test * /root/helper %k %S
+	END
+	cat >/root/helper <<-END
+		#!/bin/sh
+		$bin/disguise plain '32 path' $many >/run/helper 2>&1
+		keyctl add user made-by-helper x @s >/run/helper-user 2>&1
+		keyctl instantiate \$1 "served" \$2
+	END
+	chmod 755 /root/helper
+	is 'request_key of type user is served by a helper' "$(keyctl print "$(keyctl request2 user derived-test x @s)")" served
+	refused 'a request-key helper' "$(cat /run/helper)" "$bin/disguise" EPERM 0 "acts for somebody else's request_key\(\) \(G0\)"
+	like 'the helper may add other keys' "$(cat /run/helper-user)" '^[0-9]+$'
+	/root/helper 0 0 2>/dev/null
+	is 'the same helper is served when it acts for itself' "$(tail -n 1 /run/helper)" "ok $many"
+
+	mark
+	is 'a wrong kcv=: EKEYREJECTED, each time' "$("$bin/disguise" plain "32 path,kcv=$wrong" $many | tail -n 1)" "EKEYREJECTED $many"
+	says 'a wrong kcv=: one line in the log' 0 "$bin/disguise" "the key's check value is [0-9a-f]{16}, and kcv=$wrong was asked for"
+
+	mark
+	out=$(as_user 1001 "$bin/addkey" derived x "16 path,kcv=$wrong" @s)
+	is 'the same for another user and request: no line within the minute' "$out$(news)" EKEYREJECTED
+
+	mark
+	errno_is 'logon: EINVAL' EINVAL derived x '32 path,logon' @s
+	says 'logon: one line in the log' 0 "$bin/addkey" 'the option logon .*'
+	mark
+	errno_is 'request_key: EOPNOTSUPP' EOPNOTSUPP -r derived x '32 path' @s
+	is 'request_key is of the same cause: no second line' "$(news)" ''
+}
+
+fs_verity() {
+	modprobe -a loop overlay
+	truncate -s 32M /root/verity.img
+	mkfs.ext4 -q -b 4096 -O verity /root/verity.img
+	mkdir -p /mnt/verity /mnt/merged /root/upper /root/work
+	mount -o loop /root/verity.img /mnt/verity
+	cp "$bin/disguise" /mnt/verity/without
+	cp "$bin/disguise" /mnt/verity/with
+	sync
+	# FS_IOC_ENABLE_VERITY: version 1, SHA-256, blocks of 4096.
+	ok 'fs-verity is enabled for a program' python3 -c '
+import fcntl, struct
+arg = struct.pack("<III", 1, 1, 4096).ljust(128, b"\0")
+with open("/mnt/verity/with", "rb") as file:
+	fcntl.ioctl(file, 0x40806685, arg)'
+	fails 'it cannot be written any more' bash -c 'echo >>/mnt/verity/with'
+
+	mark
+	refused 'csum of a program with fs-verity' "$(/mnt/verity/with plain '32 csum' $many)" /mnt/verity/with EOPNOTSUPP 0 \
+		'csum: its executable has fs-verity, .*'
+	is 'path,csum is refused the same' "$(/mnt/verity/with plain '32 path,csum' | tail -n 1)" 'EOPNOTSUPP 1'
+	is 'path is served' "$(/mnt/verity/with plain '32 path' | tail -n 1)" 'ok 1'
+	is 'csum beside it, without fs-verity, is served' "$(/mnt/verity/without plain '32 csum' | tail -n 1)" 'ok 1'
+	mount -t overlay -o lowerdir=/mnt/verity,upperdir=/root/upper,workdir=/root/work overlay /mnt/merged
+	is 'csum is refused through an overlay, too' "$(/mnt/merged/with plain '32 csum' | tail -n 1)" 'EOPNOTSUPP 1'
+	is 'where csum without fs-verity is served' "$(/mnt/merged/without plain '32 csum' | tail -n 1)" 'ok 1'
+	umount /mnt/merged /mnt/verity
+}
+
+a_minute_later() {
+	local left=$((minute - EPOCHSECONDS))
+	note "$left s are left of the minute"
+	mark
+	[ $left -le 0 ] || sleep $left
+	as_user 1000 unshare -U "$bin/disguise" plain '32 path' $many >/dev/null
+	says 'after a minute there is a line again, just one' 1000 "$bin/disguise" 'in a user namespace \(G1\)'
+}
+
+# Each path anew: loading the module again ends the minute.
+reload() { unload_module && load_module && mark; }
+
+escaped() {
+	local path=$'/root/a\nderived: uid 0, "/b": c\\d\e[31m\t\x7fключ \'%s%n'
+	local shown='/root/a\x0aderived: uid 0, \x22/b\x22: c\x5cd\x1b[31m\x09\x7f\xd0\xba\xd0\xbb\xd1\x8e\xd1\x87 '"'%s%n"
+	local long
+
+	mkdir -p "${path%/*}"
+	cp "$bin/addkey" "$path"
+	reload
+	is 'a program of a wild path is refused' "$("$path" derived x "32 path,kcv=$wrong" @s)" EKEYREJECTED
+	says 'its path is escaped, on one line' 0 "$shown" "the key's check value .* was asked for"
+
+	long=/root/$(printf 'l%.0s' {1..200})/$(printf 'm%.0s' {1..200})
+	mkdir "${long%/*}"
+	cp "$bin/addkey" "$long"
+	reload
+	is 'a program of a long path is refused' "$("$long" derived x "32 path,kcv=$wrong" @s)" EKEYREJECTED
+	says 'its path is cut after 255 bytes' 0 "${long:0:255}" "the key's check value .* was asked for"
+
+	# Each letter becomes eight characters: more than there is room for.
+	long=/root/$(printf 'é%.0s' {1..100})
+	cp "$bin/addkey" "$long"
+	reload
+	is 'a program of a long path in UTF-8 is refused' "$("$long" derived x "32 path,kcv=$wrong" @s)" EKEYREJECTED
+	shown=/root/$(printf '\\xc3\\xa9%.0s' {1..100})
+	says 'its path is cut after it was escaped' 0 "${shown:0:255}" "the key's check value .* was asked for"
+}
+
+malformed() {
+	local request
+
+	reload
+	while read -r want request; do
+		is "the request '$request' is $want" "$("$bin/addkey" derived x "$request" @s)" "$want"
+	done <<-END
+		EINVAL 32
+		EINVAL path
+		EINVAL 32  path
+		EINVAL 32 path,path
+		EINVAL 32 path,kcv=123
+		EINVAL 32 path path
+		ERANGE 15 path
+		ERANGE 99999999999999999999 path
+		E2BIG 32 path $(printf 'm%.0s' {1..257})
+	END
+	errno_is 'an empty request is EINVAL' EINVAL derived x '' @s
+	errno_is 'a NUL in a request is EINVAL' EINVAL -x derived x 3332207061746800 @s
+	errno_is 'a request of more than a page is E2BIG' E2BIG -n 4097 derived x '32 path ' @s
+	ok 'a good request is served' "$bin/addkey" derived x '32 path' @s
+	is 'the log has no line for any of them' "$(news)" ''
+	"$bin/addkey" derived x "32 path,kcv=$wrong" @s >/dev/null
+	says 'and would have one' 0 "$bin/addkey" "the key's check value .*"
+}
+
+# Prints which of the secrets in /run/secrets ("NAME HEX" on each line) are in the whole log, and in which form: a
+# piece of 6 bytes, as hexadecimal with any separators, or of 8, as bytes or little-endian words.
+leaks() {
+	busybox dmesg >/run/log
+	python3 - <<-'END'
+		import re, sys
+		log = open("/run/log", "rb").read()
+		if b"Linux version" not in log or b"Key type derived registered" not in log:
+		    sys.exit("the log is not whole")
+		hexa = re.sub(rb"0x|[ \t:,_.-]", b"", re.sub(rb"(?m)^\[ *[0-9.]+\] ", b"", log).lower())
+		secrets = [line.split() for line in open("/run/secrets")]
+		if len(secrets) < 5:
+		    sys.exit("there are no secrets to look for")
+		for name, value in secrets:
+		    value = bytes.fromhex(value)
+		    if len(value) < 16:
+		        sys.exit(name + " is no secret")
+		    swapped = {n: b"".join(value[i:i + n][::-1] for i in range(0, len(value) - n + 1, n)) for n in (4, 8)}
+		    if any(value[i:i + 6].hex().encode() in hexa for i in range(len(value) - 5)):
+		        print(name, "hex")
+		    if any(value[i:i + 8] in log for i in range(len(value) - 7)):
+		        print(name, "bytes")
+		    for n, words in swapped.items():
+		        if any(words[i:i + 8].hex().encode() in hexa for i in range(0, len(words) - 7, n)):
+		            print(name, "words of", n)
+	END
+}
+
+no_secret() {
+	local root key how what
+
+	root=$(awk -F'\t' '$1 == "root" && $2 == "golden" { print $4 }' "$DERIVED/tests/vectors/golden.tsv")
+	key=$("$bin/keyops" add x '64 path' @p | tail -n 1)
+	{
+		echo "root $root"
+		echo "key $key"
+		echo "long-key $("$bin/keyops" add x '1024 csum mixin' @p | tail -n 1)"
+		echo "user-key $(as_user 1000 "$bin/keyops" add x '32 path,csum' @p | tail -n 1)"
+		for what in "$bin"/{keyops,addkey,disguise} /root/gone*; do
+			echo "digest-of-${what//[^a-z]/-} $(sha256sum <"$what" | cut -d' ' -f1)"
+		done
+		echo "sha512-of-keyops $(sha512sum <"$bin/keyops" | cut -d' ' -f1)"
+	} >/run/secrets
+	# With what a debugging module says.
+	unload_module
+	load_module dyndbg=+p
+	"$bin/keyops" add x '64 path' @p >/dev/null
+	"$bin/keyops" add x '1024 csum mixin' @p >/dev/null
+	"$bin/keyops" add x "64 path,csum,kcv=$wrong" @p >/dev/null
+	as_user 1000 "$bin/keyops" add x '32 path,csum' @p >/dev/null
+	unload_module
+	is 'no secret is in the log of the whole boot' "$(leaks 2>&1)" ''
+
+	# Seen to find what is there.
+	while IFS='|' read -r how what; do
+		echo "planted: $what" >/dev/kmsg
+		like "a planted secret is found: $how" "$(leaks 2>&1)" "^$how\$"
+	done <<-END
+		root hex|${root:16:2} ${root:18:2} ${root:20:2} ${root:22:2} ${root:24:2} ${root:26:2}
+		key hex|0x${key:40:30}
+		digest-of--derived-bin-addkey hex|$(sha256sum <"$bin/addkey" | cut -c1-64 | sed 's/../&:/g')
+		key words of 4|${key:6:2}${key:4:2}${key:2:2}${key:0:2} ${key:14:2}${key:12:2}${key:10:2}${key:8:2}
+	END
+	# The kernel's own buffer is left as it is: only the search is tried with bytes.
+	busybox() { command busybox "$@"; printf '%b' "${key//??/\\x&}"; }
+	like 'a planted secret is found: key bytes' "$(leaks 2>&1)" '^key bytes$'
+	unset -f busybox
+}
+
+sha512() {
+	mark
+	refused 'csum where IMA hashes with SHA-512' "$("$bin/disguise" plain '32 csum' $many)" "$bin/disguise" EOPNOTSUPP 0 \
+		'csum: IMA answers with sha512, not sha256'
+	mark
+	is 'path,csum is refused the same' "$("$bin/disguise" plain '32 path,csum' | tail -n 1)" 'EOPNOTSUPP 1'
+	is 'and has no line within the minute' "$(news)" ''
+	is 'path is served' "$("$bin/disguise" plain | tail -n 1)" 'ok 1'
+	unload_module
+	{
+		for what in addkey keyops disguise; do
+			echo "sha256-of-$what $(sha256sum <"$bin/$what" | cut -d' ' -f1)"
+			echo "sha512-of-$what $(sha512sum <"$bin/$what" | cut -d' ' -f1)"
+		done
+	} >/run/secrets
+	is 'no digest is in the log' "$(leaks 2>&1)" ''
+}
+
+timed() { local began=$SECONDS; "$@"; note "$1: $((SECONDS - began)) s"; }
+ok 'the module loads' load_module
+case $BOOT in
+1)
+	timed escaped
+	timed malformed
+	reload
+	timed identities
+	timed fs_verity
+	timed a_minute_later
+	timed no_secret
+	;;
+2)	timed sha512 ;;
+esac
+tpm_slots_empty 'nothing is left in the TPM'
+done_testing
