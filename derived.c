@@ -19,9 +19,13 @@
  * would call ->preparse() without the semaphore that makes it safe to unload
  * this module.
  *
+ * request_key(2) is answered here too, in the context of who asks: a program
+ * started for it would run as root on behalf of anybody.
+ *
  * Documentation/derived.rst
  */
 
+#include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/err.h>
 #include <linux/hex.h>
@@ -341,13 +345,44 @@ static int preparse_for(const struct derived_request *req,
 }
 
 /*
+ * key_instantiate_and_link() calls ->preparse() for the key that request_key(2)
+ * constructs, but what it should instantiate is derived already, and its twin
+ * made of it. So that call gets the finished payload for its data, and a length
+ * that none from user space has: the system calls end at 1 MiB.
+ */
+#define HANDOVER_LEN	SIZE_MAX
+
+static void take_over(struct key_preparsed_payload *prep)
+{
+	/* Not the const of prep->data, which is for requests. */
+	struct key_preparsed_payload *finished = (void *)prep->data;
+
+	prep->payload = finished->payload;
+	prep->quotalen = finished->quotalen;
+	finished->payload.data[0] = NULL;
+}
+
+/* Derives the key of a request, in the context of who asks. */
+static int preparse_request(const struct derived_request *req,
+			    struct key_preparsed_payload *prep)
+{
+	struct derived_identity id;
+	int err;
+
+	err = derived_identify(req->words, &id);
+	if (!err)
+		err = preparse_for(req, &id, prep);
+	derived_identity_put(&id);
+	return err;
+}
+
+/*
  * Does all the work, in the context of who asks.
  *
  * Called with key_types_sem held for reading, and nothing else.
  */
 static int derived_preparse(struct key_preparsed_payload *prep)
 {
-	struct derived_identity id;
 	struct derived_request req;
 	int err;
 
@@ -355,18 +390,18 @@ static int derived_preparse(struct key_preparsed_payload *prep)
 	if (!prep->orig_description)
 		return -EINVAL;
 
+	if (prep->datalen == HANDOVER_LEN) {
+		take_over(prep);
+		return 0;
+	}
+
 	err = derived_parse(prep->data, prep->datalen, &req);
 	if (err)
 		return err;
 	if (req.words & DERIVED_LOGON)
-		return derived_refuse(DERIVED_CAUSE_NOT_SERVED, -EINVAL,
-				      "the option logon is not served yet");
-
-	err = derived_identify(req.words, &id);
-	if (!err)
-		err = preparse_for(&req, &id, prep);
-	derived_identity_put(&id);
-	return err;
+		return derived_refuse(DERIVED_CAUSE_LOGON, -EINVAL,
+				      "the option logon is for request_key(2): keyctl request2 derived NAME 'REQUEST' KEYRING");
+	return preparse_request(&req, prep);
 }
 
 /* Called after derived_preparse(), whether that failed or not. */
@@ -421,25 +456,113 @@ static long derived_read(const struct key *key, char *buffer, size_t buflen)
 	return user_read(key, buffer, buflen);
 }
 
+/* What the twin's name begins with: names of logon keys have a prefix. */
+#define TWIN_PREFIX	"derived:"
+
 /*
- * Answers request_key(2): not served yet, and no program is started to serve
- * it, for that one would run as root on behalf of whoever asks.
+ * Makes a key of type logon with the same bytes, for consumers that take that
+ * type and not ours, and links it beside: an older one of that name goes.
  *
- * The key under construction is taken out of its keyring again, so that no
- * negative key stays there and answers for a minute; and before it is rejected:
- * once it has expired, the garbage collector may unlink it first, and that one
- * does not give the link's quota back.
+ * Nobody may write it: KEYCTL_UPDATE would put other bytes under a name that
+ * says where they come from. Nor set attributes, permissions being one.
+ *
+ * Returns the twin, to be given to key_put(), or an ERR_PTR().
+ */
+static struct key *make_twin(const struct key *target, struct key *keyring,
+			     const struct key_preparsed_payload *prep)
+{
+	const struct user_key_payload *payload = prep->payload.data[0];
+	const struct cred *cred = current_cred();
+	struct key *twin;
+	char *name;
+	int err;
+
+	name = kasprintf(GFP_KERNEL, TWIN_PREFIX "%s", target->description);
+	if (!name)
+		return ERR_PTR(-ENOMEM);
+	twin = key_alloc(&key_type_logon, name, cred->fsuid, cred->fsgid, cred,
+			 KEY_POS_VIEW | KEY_POS_SEARCH | KEY_POS_LINK |
+			 KEY_USR_VIEW, KEY_ALLOC_IN_QUOTA, NULL);
+	kfree(name);
+	if (IS_ERR(twin))
+		return twin;
+
+	err = key_instantiate_and_link(twin, payload->data, payload->datalen,
+				       keyring, NULL);
+	if (err) {
+		key_put(twin);
+		return ERR_PTR(err);
+	}
+	return twin;
+}
+
+/*
+ * Serves request_key(2). The twin comes first: whoever waits for the target
+ * wakes when that turns positive, and may then look for the twin. On return both
+ * are linked, or neither new key is.
+ */
+static int serve_request(struct request_key_auth *rka, struct key *authkey)
+{
+	struct key_preparsed_payload prep = {
+		.orig_description = rka->target_key->description,
+	};
+	struct derived_request req;
+	struct key *twin = NULL;
+	int err;
+
+	err = derived_parse(rka->callout_info, rka->callout_len, &req);
+	if (err)
+		return err;
+	err = preparse_request(&req, &prep);
+	if (err)
+		return err;
+
+	if (req.words & DERIVED_LOGON) {
+		twin = make_twin(rka->target_key, rka->dest_keyring, &prep);
+		if (IS_ERR(twin)) {
+			err = PTR_ERR(twin);
+			goto out_free_prep;
+		}
+	}
+
+	err = key_instantiate_and_link(rka->target_key, &prep, HANDOVER_LEN,
+				       rka->dest_keyring, authkey);
+	if (twin) {
+		if (err)
+			key_unlink(rka->dest_keyring, twin);
+		key_put(twin);
+	}
+out_free_prep:
+	derived_free_preparse(&prep);
+	return err;
+}
+
+/*
+ * Answers request_key(2), for a name that nobody within reach has a key of: the
+ * kernel searches first, and does not look at the request if it finds one.
+ *
+ * A refusal takes the key under construction out of its keyring again, where a
+ * negative key would answer for a minute. And before it is rejected: once it has
+ * expired, the garbage collector may be first to unlink it, and that one does not
+ * give the link's quota back.
+ *
+ * Called in the context of who asks, with key_types_sem held for reading. That
+ * is what unloading waits for, so nothing here may take it again: no
+ * key_create_or_update().
  */
 static int derived_request_key(struct key *authkey, void *aux)
 {
 	struct request_key_auth *rka = get_request_key_auth(authkey);
+	int err;
 
-	if (rka->dest_keyring)
-		key_unlink(rka->dest_keyring, rka->target_key);
-	/* This invalidates the authkey too, as complete_request_key() would. */
-	key_reject_and_link(rka->target_key, 0, EOPNOTSUPP, NULL, authkey);
-	return derived_refuse(DERIVED_CAUSE_NOT_SERVED, -EOPNOTSUPP,
-			      "request_key() is not served yet, use add_key()");
+	err = serve_request(rka, authkey);
+	if (err) {
+		if (rka->dest_keyring)
+			key_unlink(rka->dest_keyring, rka->target_key);
+		/* Invalidates the authkey, as complete_request_key() would. */
+		key_reject_and_link(rka->target_key, 0, -err, NULL, authkey);
+	}
+	return err;
 }
 
 struct key_type key_type_derived = {

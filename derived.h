@@ -122,7 +122,7 @@ void derived_root_exit(void);
  * @DERIVED_CAUSE_SIZE:		the executable is larger than csum_max
  * @DERIVED_CAUSE_KCV:		another key than the caller expects
  * @DERIVED_CAUSE_EXPECT_ROOT:	another root than the administrator expects
- * @DERIVED_CAUSE_NOT_SERVED:	request_key(2) and logon
+ * @DERIVED_CAUSE_LOGON:	the option logon where it cannot be served
  * @DERIVED_CAUSE_NO_TPM:	no TPM 2.0, or it cannot be used now
  * @DERIVED_CAUSE_TPM_REFUSED:	the owner hierarchy refuses us
  * @DERIVED_CAUSE_TPM_BUSY:	the TPM is out of slots, or says: later
@@ -141,7 +141,7 @@ enum derived_cause {
 	DERIVED_CAUSE_SIZE,
 	DERIVED_CAUSE_KCV,
 	DERIVED_CAUSE_EXPECT_ROOT,
-	DERIVED_CAUSE_NOT_SERVED,
+	DERIVED_CAUSE_LOGON,
 	DERIVED_CAUSE_NO_TPM,
 	DERIVED_CAUSE_TPM_REFUSED,
 	DERIVED_CAUSE_TPM_BUSY,
