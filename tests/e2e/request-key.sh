@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# request-key.sh: request_key(2) is answered in the kernel, and with "logon" a twin is made.
+#
+# vm: boot tpm=golden
+
+. "$DERIVED/tests/lib.sh"
+
+plan_later
+ok 'the module loads' load_module
+
+# A /sbin/request-key that leaves a mark each time it is started.
+cat >/sbin/request-key <<'END'
+#!/bin/sh
+echo "$@" >>/run/upcalls
+exit 1
+END
+chmod 755 /sbin/request-key
+keyctl request2 user no-such-key callout @s >/dev/null 2>&1
+like 'the mark of an upcall can be seen, with type user' "$(cat /run/upcalls)" '^create '
+rm -f /run/upcalls
+
+show() { sed -n "s/.* \($1 *$2: .*\)/\1/p" /proc/keys | tr -s ' '; }
+bytes() { keyctl pipe "$1" 2>/dev/null | od -An -v -tx1 | tr -d ' \n'; }
+request() { keyctl request2 derived "$@"; }
+clear() { keyctl clear @s; keyctl link @u @s 2>/dev/null; }
+errno_of_request() { # DESC ERRNO NAME REQUEST
+	errno_is "$1" "$2" -r derived "$3" "$4" @s
+}
+
+# The same key as by add_key(2).
+id=$(keyctl add derived added '64 path nas-disk v1' @s)
+want=$(bytes "$id")
+id=$(request asked '64 path nas-disk v1' @s)
+is 'request_key(2) gives the key that add_key(2) gives' "$(bytes "$id")" "$want"
+is 'it shows the same' "$(show derived asked)" "derived asked: $(show derived added | cut -d' ' -f3-)"
+is 'there is no twin without logon' "$(show logon derived:asked)" ''
+clear
+
+# Refusals: the errno that add_key(2) gives, and nothing is left.
+errno_of_request 'a malformed request' EINVAL nas '64 bogus'
+errno_of_request 'an empty request' EINVAL nas ''
+errno_of_request 'a length out of range' ERANGE nas '8 path'
+errno_of_request 'a mixin that is too long' E2BIG nas "64 path $(printf 'm%.0s' $(seq 257))"
+errno_of_request 'a wrong kcv' EKEYREJECTED nas '64 path,kcv=0123456789abcdef v1'
+errno_of_request 'the same again: no negative key answers' EKEYREJECTED nas '64 path,kcv=0123456789abcdef v1'
+errno_of_request 'another reason, another errno' EINVAL nas '64 bogus'
+unlike 'no key is left, negative or not' "$(cat /proc/keys)" ' nas'
+like 'and then the right request is served' "$(request nas '64 path v1' @s)" '^[0-9]+$'
+clear
+as_user 1000 unshare -Ur "$DERIVED/bin/addkey" -r derived nas '64 path v1' @s >/run/refused
+is 'identity is checked: not from a user namespace' "$(cat /run/refused)" EPERM
+is 'no program was started for any of these' "$(cat /run/upcalls 2>&1)" \
+	'cat: /run/upcalls: No such file or directory'
+
+# The twin.
+id=$(request nas '64 path,logon nas-disk v1' @s)
+is 'with logon it is the same key' "$(bytes "$id")" "$want"
+like 'which says so' "$(show derived nas)" '^derived nas: 64 path,logon kcv:[0-9a-f]{16}$'
+twin_name=derived:nas
+twin=$(keyctl search @s logon $twin_name)
+like 'the twin is in the same keyring' "$(keyctl rlist @s)" "(^| )$twin( |\$)"
+like 'it has the same length' "$(show logon derived:nas)" '^logon derived:nas: 64$'
+fails 'nobody reads the twin' keyctl read "$twin"
+fails 'nobody updates the twin' keyctl update "$twin" other-bytes
+fails 'nobody lets himself write it' keyctl setperm "$twin" 0x3f3f3f3f
+errno_is 'add_key(2) does not update it either' EACCES logon derived:nas other-bytes @s
+is 'it is still the twin' "$(keyctl search @s logon derived:nas)" "$twin"
+# Bytes of root's quota that are used: for a key, its payload, its name and a NUL.
+used() { awk '$1 == "0:" { split($5, bytes, "/"); print bytes[1] }' /proc/key-users; }
+before=$(used)
+keyctl unlink "$twin" @s
+sleep 1
+is 'the twin has counted for itself' "$((before - $(used)))" $((64 + ${#twin_name} + 1))
+
+# What the kernel answers without asking us (documented; the recipe is to unlink both first).
+is 'an existing key is returned, whatever is asked' "$(request nas '32 path another purpose' @s)" "$id"
+is 'even with a kcv= that is not its own' "$(request nas '64 path,kcv=0123456789abcdef' @s)" "$id"
+is 'and the twin that is gone stays gone' "$(request nas '64 path,logon nas-disk v1' @s; keyctl search @s logon derived:nas 2>&1)" \
+	"$id"$'\n''keyctl_search: Required key not available'
+keyctl unlink "$id" @s
+keyctl add logon derived:nas planted @s >/dev/null
+planted=$(keyctl search @s logon derived:nas)
+id=$(request nas '64 path,logon nas-disk v1' @s)
+isnt 'a planted twin is replaced' "$(keyctl search @s logon derived:nas)" "$planted"
+like 'by the real one' "$(show logon derived:nas)" '^logon derived:nas: 64$'
+keyctl revoke "$id"
+like 'a revoked key answers for itself' "$(request nas '64 path,logon nas-disk v1' @s 2>&1)" 'revoked'
+keyctl unlink "$id" @s; keyctl unlink %logon:derived:nas @s
+like 'after both are unlinked, both are made' "$(request nas '64 path,logon nas-disk v1' @s; show logon derived:nas)" \
+	'^logon derived:nas: 64$'
+clear
+
+# Failure: both, or neither.
+sysctl -q kernel.keys.root_maxbytes=$(($(used) + 100))
+errno_of_request 'no quota for the twin: the errno says so' EDQUOT nas '64 path,logon nas-disk v1'
+sysctl -q kernel.keys.root_maxbytes=25000000
+unlike 'and neither key is there' "$(cat /proc/keys)" ' nas|derived:nas'
+errno_is 'add_key(2) refuses logon' EINVAL derived nas '64 path,logon nas-disk v1' @s
+like 'and the log says what to type' "$(klog)" 'keyctl request2 derived'
+
+# Default destination keyring, and another user's.
+like 'without a keyring, the default one is used' "$("$DERIVED/bin/addkey" -r derived nas '64 path,logon v1' 0)" '^[0-9]+$'
+like 'a user gets a twin in his own keyring' \
+	"$(as_user 1000 sh -c 'keyctl request2 derived nas "64 path,logon v1" @u >/dev/null; keyctl list @u')" 'logon: derived:nas'
+
+# Many at once for one name: one key, and everybody gets it.
+clear
+for _ in $(seq 20); do
+	request nas '64 path,logon crowd' @s &
+done >/run/crowd 2>&1
+wait
+is 'twenty that ask at once get one key' "$(sort -u /run/crowd | wc -l)" 1
+is 'with one twin' "$(grep -c 'logon *derived:nas: 64' /proc/keys)" 1
+
+is 'no program was started for any of these either' "$(cat /run/upcalls 2>&1)" \
+	'cat: /run/upcalls: No such file or directory'
+tpm_slots_empty 'nothing is left in the TPM'
+ok 'the module unloads' unload_module
+unlike 'no derived key is left' "$(cat /proc/keys)" ' derived  '
+done_testing
