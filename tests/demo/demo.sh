@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# demo.sh: derived keys, as a story of five boots that a person can read ("make demo").
+# demo.sh: derived keys, as a story of five boots that a person can read ("make demo"): first what a
+# key depends on, then a NAS whose disk it opens, the disk stolen, and the TPM wiped.
 #
 # vm: boot tpm=machine-a
 # vm: boot tpm=machine-a
@@ -57,6 +58,34 @@ root_check() { sed -n 's/^root check: //p' /sys/module/derived_keys/parameters/s
 load() {
 	type_in "insmod derived-keys.ko; dmesg --notime | grep 'derived: root' | cut -d, -f1"
 }
+
+# The NAS: a disk without a header, opened by a key that no program can read. On a stock kernel,
+# dm-crypt takes it from the logon twin that request_key(2) has made.
+disk_key='64 path,noread,logon,kcv=%s nas-disk v1'
+plug_in() {	# the disk is a file on the machine's own disk, which goes from boot to boot with it
+	modprobe -a loop dm-crypt
+	export DM_DISABLE_UDEV=1	# there is no udev here to make /dev/mapper/nas
+	[ -e /var/disk.img ] || { head -c 32M /dev/urandom >/var/disk.img; }
+	losetup /dev/loop0 /var/disk.img
+	sectors=$(blockdev --getsz /dev/loop0)
+}
+disk_kcv() { sed -n 's/.* disk: .*kcv://p' /proc/keys; }
+# open_disk REQUEST: the two commands that open the disk.
+open_disk() {
+	keyctl clear @s
+	type_in "keyctl request2 derived disk '$1' @s"
+	keyctl search @s logon derived:disk >/dev/null 2>&1 || return
+	type_in "dmsetup create nas --table '0 $sectors crypt aes-xts-plain64 :64:logon:derived:disk 0 /dev/loop0 0'"
+}
+close_disk() {
+	type_in 'umount /mnt; dmsetup remove nas'
+}
+# What is on the opened disk, and only if that is mounted.
+diary() { mountpoint -q /mnt && cat /mnt/diary; }
+show_contents() {
+	type_in 'mount /dev/mapper/nas /mnt && cat /mnt/diary'
+}
+
 remember() { echo "$key" >"$notes/$1"; }
 recall() { cat "$notes/$1"; }
 
@@ -109,6 +138,20 @@ case $BOOT in
 	type_in "printf '64 path nas-disk v1\n' | keyctl padd derived nas @s"
 	held 'a stray newline is refused' \
 		"$(printf '64 path nas-disk v1\n' | keyctl padd derived nas @s 2>&1)" 'add_key: Invalid argument'
+	title 'The NAS: a new disk is plugged in'
+	plug_in
+	step 'The key, and its twin of type logon, which dm-crypt of a stock kernel takes:'
+	open_disk '64 path,noread,logon nas-disk v1'
+	disk_kcv >$notes/disk-kcv
+	type_in 'grep -E "disk" /proc/keys | cut -c37-'
+	step 'Only now, and only once, a file system is made:'
+	type_in 'mkfs.ext4 -q /dev/mapper/nas && mount /dev/mapper/nas /mnt'
+	type_in 'echo "Dear diary" >/mnt/diary'
+	held 'a new disk is opened by a key that no program has seen' "$(diary)" 'Dear diary'
+	close_disk
+	step 'Without the key, the disk says nothing:'
+	type_in 'blkid /dev/loop0; file -s /dev/loop0'
+	held 'the disk has no header and no signature' "$(blkid /dev/loop0)" ''
 	title 'Machine A is switched off. Nothing was stored.'
 	;;
 2)
@@ -119,6 +162,14 @@ case $BOOT in
 	held 'after a reboot, the key is the same' "$key" "$(recall nas)"
 	ask keyctl '64 csum nas-disk v1'
 	held 'after a reboot, the csum key is the same' "$key" "$(recall csum)"
+	title 'The NAS: the disk is plugged in'
+	plug_in
+	step 'The check value is noted: a wrong key would be refused before anything is opened.'
+	# shellcheck disable=SC2059
+	open_disk "$(printf "$disk_key" "$(cat $notes/disk-kcv)")"
+	show_contents
+	held 'after a reboot, the disk opens and the files are there' "$(diary)" 'Dear diary'
+	close_disk
 	title 'Machine A is switched off'
 	;;
 3)
@@ -130,6 +181,16 @@ case $BOOT in
 	step "Whoever knows the key's check value can have a wrong key refused:"
 	ask keyctl "64 path,kcv=$(cat $notes/kcv) nas-disk v1"
 	held 'kcv= refuses the wrong key' "$key" refused
+	step 'And the disk? With the check value that the owner noted, nothing is opened:'
+	plug_in
+	# shellcheck disable=SC2059
+	open_disk "$(printf "$disk_key" "$(cat $notes/disk-kcv)")"
+	held 'kcv= keeps a disk from being opened with a wrong key' "$(dmsetup ls)" 'No devices found'
+	step 'Without it, what is opened is noise:'
+	open_disk '64 path,noread,logon nas-disk v1'
+	type_in 'mount /dev/mapper/nas /mnt; blkid /dev/mapper/nas'
+	held 'a stolen disk is noise on another machine' "$(test -b /dev/mapper/nas && echo open; blkid /dev/mapper/nas; diary)" open
+	dmsetup remove nas
 	title 'Machine B is switched off'
 	;;
 4)
@@ -157,6 +218,12 @@ case $BOOT in
 	held 'the key after the clearing is there to stay' "$key" "$(recall nas-after-clear)"
 	ask keyctl '64 csum nas-disk v1'
 	differs 'after tpm2_clear and a reboot, the csum key is gone too' "$key" "$(recall csum)"
+	step 'The disk is noise for ever, to its owner too:'
+	plug_in
+	open_disk '64 path,noread,logon nas-disk v1'
+	type_in 'mount /dev/mapper/nas /mnt'
+	held 'after the TPM was cleared, the disk is noise' "$(test -b /dev/mapper/nas && echo open; blkid /dev/mapper/nas; diary)" open
+	dmsetup remove nas
 	title 'What held'
 	awk -F'\t' '{ printf "  %-4s %s\n", $1, $2 }' $notes/table
 	;;
