@@ -25,6 +25,7 @@
  * Documentation/derived.rst
  */
 
+#include <linux/align.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/err.h>
@@ -265,6 +266,20 @@ int derived_parse(const void *data, size_t len, struct derived_request *req)
  */
 
 /*
+ * Who may read the key stands behind its bytes, in the same allocation: so it
+ * goes when they go, and what the kernel has for payloads of this layout
+ * (user_read(), user_revoke(), ...) serves as it is.
+ */
+#define READER_OFFSET(length) \
+	ALIGN(offsetof(struct user_key_payload, data) + (length), \
+	      __alignof__(struct derived_reader))
+
+static struct derived_reader *reader_of(const struct user_key_payload *payload)
+{
+	return (void *)payload + READER_OFFSET(payload->datalen);
+}
+
+/*
  * Derives the key and its check value.
  *
  * Returns the payload, or an ERR_PTR(): what derived_root_get() says; or
@@ -272,16 +287,19 @@ int derived_parse(const void *data, size_t len, struct derived_request *req)
  */
 static struct user_key_payload *derive(const struct derived_request *req,
 				       const u8 *context, size_t context_len,
+				       const struct derived_reader *reader,
 				       u64 *kcv)
 {
 	struct user_key_payload *payload;
 	struct derived_root root;
 	int err;
 
-	payload = kzalloc(struct_size(payload, data, req->length), GFP_KERNEL);
+	payload = kzalloc(READER_OFFSET(req->length) + sizeof(*reader),
+			  GFP_KERNEL);
 	if (!payload)
 		return ERR_PTR(-ENOMEM);
 	payload->datalen = req->length;
+	*reader_of(payload) = *reader;
 
 	err = derived_root_get(&root);
 	if (!err) {
@@ -312,7 +330,7 @@ static int preparse_for(const struct derived_request *req,
 	const struct derived_context context = {
 		.length = req->length,
 		.euid = id->euid,
-		.path = id->path,
+		.path = req->words & DERIVED_PATH ? id->path : NULL,
 		.path_len = id->path_len,
 		.sha256 = id->has_sha256 ? id->sha256 : NULL,
 		.noread = req->words & DERIVED_NOREAD,
@@ -328,7 +346,7 @@ static int preparse_for(const struct derived_request *req,
 	if (!encoded)
 		return -ENOMEM;
 	derived_context_encode(&context, encoded);
-	payload = derive(req, encoded, len, &kcv);
+	payload = derive(req, encoded, len, &id->reader, &kcv);
 	kfree(encoded);
 	if (IS_ERR(payload))
 		return PTR_ERR(payload);
@@ -446,13 +464,19 @@ static void derived_describe(const struct key *key, struct seq_file *m)
 /*
  * Called with key->sem held for reading.
  *
- * Returns the key's length in bytes, or -EOPNOTSUPP for a key with noread: the
- * keyring's own permissions would not do, for the possessor may change them.
+ * Returns the key's length in bytes; -EOPNOTSUPP for a key with noread, for which
+ * the keyring's own permissions would not do: the possessor may change them; or
+ * what derived_check_reader() says.
  */
 static long derived_read(const struct key *key, char *buffer, size_t buflen)
 {
+	int err;
+
 	if (SHOWN_WORDS(shown(key)) & DERIVED_NOREAD)
 		return -EOPNOTSUPP;
+	err = derived_check_reader(reader_of(user_key_payload_locked(key)));
+	if (err)
+		return err;
 	return user_read(key, buffer, buflen);
 }
 
@@ -583,14 +607,23 @@ static int __init derived_init(void)
 {
 	int err;
 
-	err = derived_root_init();
+	err = derived_identity_init();
 	if (err)
 		return err;
+	err = derived_root_init();
+	if (err)
+		goto out_identity;
 
 	/* Last: from here on somebody may ask. */
 	err = register_key_type(&key_type_derived);
 	if (err)
-		derived_root_exit();
+		goto out_root;
+	return 0;
+
+out_root:
+	derived_root_exit();
+out_identity:
+	derived_identity_exit();
 	return err;
 }
 
@@ -603,6 +636,7 @@ static void __exit derived_exit(void)
 	 */
 	unregister_key_type(&key_type_derived);
 	derived_root_exit();
+	derived_identity_exit();
 }
 
 late_initcall(derived_init);

@@ -117,9 +117,13 @@ void derived_root_exit(void);
  * @DERIVED_CAUSE_CONTEXT:	G0, no program asks, or a request-key helper does
  * @DERIVED_CAUSE_USER_NS:	G1, not in the initial user namespace
  * @DERIVED_CAUSE_EXEC:		G2, the executable was not put there by execve(2)
+ * @DERIVED_CAUSE_FS:		G3, the executable is on somebody's own file system
  * @DERIVED_CAUSE_FILE:		G4, the executable has no usable path
+ * @DERIVED_CAUSE_ANCHOR:	G5, its path leads elsewhere for the first process
+ * @DERIVED_CAUSE_PID_NS:	G6, not in the initial PID namespace
  * @DERIVED_CAUSE_CSUM:		no SHA-256 of the executable's contents
  * @DERIVED_CAUSE_SIZE:		the executable is larger than csum_max
+ * @DERIVED_CAUSE_READER:	somebody else's key is read
  * @DERIVED_CAUSE_KCV:		another key than the caller expects
  * @DERIVED_CAUSE_EXPECT_ROOT:	another root than the administrator expects
  * @DERIVED_CAUSE_LOGON:	the option logon where it cannot be served
@@ -136,9 +140,13 @@ enum derived_cause {
 	DERIVED_CAUSE_CONTEXT,
 	DERIVED_CAUSE_USER_NS,
 	DERIVED_CAUSE_EXEC,
+	DERIVED_CAUSE_FS,
 	DERIVED_CAUSE_FILE,
+	DERIVED_CAUSE_ANCHOR,
+	DERIVED_CAUSE_PID_NS,
 	DERIVED_CAUSE_CSUM,
 	DERIVED_CAUSE_SIZE,
+	DERIVED_CAUSE_READER,
 	DERIVED_CAUSE_KCV,
 	DERIVED_CAUSE_EXPECT_ROOT,
 	DERIVED_CAUSE_LOGON,
@@ -161,12 +169,31 @@ void derived_log(enum derived_cause cause, const char *fmt, ...);
 	({ derived_log(cause, "refused: " fmt, ##__VA_ARGS__); (err); })
 
 /**
+ * struct derived_reader - who may read a key: the program that derived it
+ * @dev:	of its executable, as stat(2) says: of the subvolume, not only of
+ *		the file system. btrfs gives a snapshot's files the same inode
+ *		numbers and generations
+ * @ino:	inode number of its executable, as stat(2) says
+ * @generation:	of that inode number
+ * @euid:	its effective user id in the initial user namespace
+ *
+ * By value: a key pins nothing.
+ */
+struct derived_reader {
+	u64 ino;
+	dev_t dev;
+	u32 generation;
+	u32 euid;
+};
+
+/**
  * struct derived_identity - the program that asks
  * @euid:	its effective user id in the initial user namespace
- * @path:	of its executable, or NULL if not asked for
+ * @path:	of its executable
  * @path_len:	bytes of @path, without NUL
  * @has_sha256:	whether @sha256 was asked for
  * @sha256:	of its executable's contents
+ * @reader:	what to ask for when the key is read
  * @exe:	its executable; internal
  * @path_buf:	what @path points into; internal
  */
@@ -176,6 +203,7 @@ struct derived_identity {
 	size_t path_len;
 	bool has_sha256;
 	u8 sha256[SHA256_DIGEST_SIZE];
+	struct derived_reader reader;
 
 	struct file *exe;
 	char *path_buf;
@@ -183,5 +211,8 @@ struct derived_identity {
 
 int derived_identify(unsigned int words, struct derived_identity *id);
 void derived_identity_put(struct derived_identity *id);
+int derived_check_reader(const struct derived_reader *reader);
+int derived_identity_init(void);
+void derived_identity_exit(void);
 
 #endif /* _DERIVED_H */

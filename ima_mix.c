@@ -23,13 +23,22 @@
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/hash_info.h>
 #include <linux/ima.h>
+#include <linux/init_task.h>
+#include <linux/magic.h>
+#include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/path.h>
+#include <linux/pid_namespace.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/stat.h>
 #include <linux/string_helpers.h>
 #include <linux/uidgid.h>
 #include <linux/user_namespace.h>
@@ -131,12 +140,49 @@ void derived_log(enum derived_cause cause, const char *fmt, ...)
 }
 
 /*
+ * The gates, each of which returns 0 to let the caller pass, or a negative errno.
+ */
+
+enum gate {
+	G0, G1, G2, G3, G4, G5, G6,
+	READER,			/* not a gate: who may read a key */
+};
+
+#ifdef DERIVED_TEST_GATES
+/* For the attack suite: what does a gate close that is open without it? */
+static unsigned int gates_off;
+module_param(gates_off, uint, 0644);
+MODULE_PARM_DESC(gates_off, "TEST BUILD: bit N switches gate GN off, bit 7 the check of who reads");
+MODULE_INFO(derived_test_build, "its gates can be switched off. Never install it.");
+
+static bool is_on(enum gate gate)
+{
+	return !(READ_ONCE(gates_off) & BIT(gate));
+}
+#else
+static bool is_on(enum gate gate)
+{
+	return true;
+}
+#endif
+
+static bool containers;
+module_param(containers, bool, 0444);
+MODULE_PARM_DESC(containers, "also serve programs outside the initial PID namespace (default: no)");
+
+static char *csum_fs;
+module_param(csum_fs, charp, 0444);
+MODULE_PARM_DESC(csum_fs, "names of more file systems that csum trusts, separated by commas");
+
+/*
  * G0: a program asks, for itself. Closes P19 (kernel threads and workers that
  * borrowed somebody's mm) and E3, E4 (a request-key helper, which runs as root
  * on behalf of a user and puts what it makes into the user's keyring).
  */
 static int gate_context(void)
 {
+	if (!is_on(G0))
+		return current->mm ? 0 : -EPERM;
 	if ((current->flags & (PF_KTHREAD | PF_USER_WORKER)) || !current->mm)
 		return derived_refuse(DERIVED_CAUSE_CONTEXT, -EPERM,
 				      "not a program (G0)");
@@ -153,7 +199,7 @@ static int gate_context(void)
  */
 static int gate_user_ns(void)
 {
-	if (current_user_ns() != &init_user_ns)
+	if (is_on(G1) && current_user_ns() != &init_user_ns)
 		return derived_refuse(DERIVED_CAUSE_USER_NS, -EPERM,
 				      "in a user namespace (G1)");
 	return 0;
@@ -170,11 +216,77 @@ static int gate_user_ns(void)
  */
 static int gate_exec(const struct file *exe)
 {
+	if (!is_on(G2))
+		return exe ? 0 : -EPERM;
 	if (!exe || !(exe->f_flags & __FMODE_EXEC) ||
 	    exe->f_cred->user_ns != &init_user_ns)
 		return derived_refuse(DERIVED_CAUSE_EXEC, -EPERM,
 				      "its executable was not put there by execve() in the initial user namespace (G2)");
 	return 0;
+}
+
+/* Whether a name is among those of csum_fs=. */
+static bool in_csum_fs(const char *name)
+{
+	const size_t len = strlen(name);
+	const char *s = csum_fs;
+	size_t n;
+
+	while (s && *s) {
+		n = strcspn(s, ",");
+		if (n == len && !memcmp(s, name, n))
+			return true;
+		s += n + !!s[n];
+	}
+	return false;
+}
+
+/*
+ * Whether what is read from a file system is what the kernel has written there:
+ * it is on a block device, or in memory. By magic and not by name, which a module
+ * may choose. Not from a server, which can show one thing to who hashes a file
+ * and another one to who runs it, and sets no flag (C6).
+ */
+static bool keeps_contents(const struct super_block *sb)
+{
+	return (sb->s_type->fs_flags & FS_REQUIRES_DEV) ||
+	       sb->s_magic == TMPFS_MAGIC || sb->s_magic == RAMFS_MAGIC ||
+	       sb->s_magic == OVERLAYFS_SUPER_MAGIC ||	/* its layer decides */
+	       in_csum_fs(sb->s_type->name);
+}
+
+static int gate_sb(const struct super_block *sb, unsigned int words)
+{
+	if (sb->s_user_ns != &init_user_ns ||
+	    (sb->s_iflags & (SB_I_IMA_UNVERIFIABLE_SIGNATURE |
+			     SB_I_UNTRUSTED_MOUNTER)))
+		return derived_refuse(DERIVED_CAUSE_FS, -EPERM,
+				      "its executable is on a file system of a user's (%s, G3)",
+				      sb->s_type->name);
+	if ((words & DERIVED_CSUM) && !keeps_contents(sb))
+		return derived_refuse(DERIVED_CAUSE_FS, -EPERM,
+				      "csum: nobody vouches for contents on %s (G3, see csum_fs=)",
+				      sb->s_type->name);
+	return 0;
+}
+
+/*
+ * G3: the file system is the kernel's and not a user's. Closes C2 to C6, and P9:
+ * who mounts an overlay in a user namespace changes files that run, and who
+ * serves FUSE shows what he likes, or never answers (C3), with key_types_sem
+ * held. So this comes before any I/O. Of an overlay, the layer that has the file
+ * is looked at too (C5).
+ */
+static int gate_fs(const struct file *exe, unsigned int words)
+{
+	int err;
+
+	if (!is_on(G3))
+		return 0;
+	err = gate_sb(file_inode(exe)->i_sb, words);
+	if (err)
+		return err;
+	return gate_sb(d_real_inode(file_dentry(exe))->i_sb, words);
 }
 
 /*
@@ -186,6 +298,8 @@ static int gate_exec(const struct file *exe)
  */
 static int gate_file(const struct file *exe)
 {
+	if (!is_on(G4))
+		return 0;
 	if (!S_ISREG(file_inode(exe)->i_mode))
 		return derived_refuse(DERIVED_CAUSE_FILE, -EPERM,
 				      "its executable is not a regular file (G4)");
@@ -198,10 +312,79 @@ static int gate_file(const struct file *exe)
 	return 0;
 }
 
+/* The kernel's own credentials, for looking up what the caller may not. */
+static const struct cred *kernel_creds;
+
+/* Looks up a path from the root directory of the first process. */
+static int lookup(const char *name, struct path *found)
+{
+	const struct cred *old;
+	struct path root;
+	int err;
+
+	get_fs_root(userspace_init_fs, &root);
+	old = override_creds(kernel_creds);
+	/*
+	 * All of the path is in the dcache, with the executable that keeps it
+	 * there: so mostly, this asks no file system anything.
+	 */
+	err = vfs_path_lookup(root.dentry, root.mnt, name,
+			      LOOKUP_NO_SYMLINKS | LOOKUP_CACHED, found);
+	if (err == -EAGAIN)
+		err = vfs_path_lookup(root.dentry, root.mnt, name,
+				      LOOKUP_NO_SYMLINKS, found);
+	revert_creds(old);
+	path_put(&root);
+	return err;
+}
+
 /*
- * The path as the program sees it. It is a hint at best: d_path() neither tells
- * nor minds whether the path starts at the program's own root (P2, P3).
+ * G5: the path leads the first process to the same file. Closes P2 to P5, P9, P10
+ * and P21: another mount namespace, a detached mount, another root directory.
+ * d_path() neither tells nor minds whether a path starts at the root that it
+ * should; so the path is a hint, and what is found is the fact. Inodes are
+ * compared by address, which is exact while both are held.
+ *
+ * Not closed, on purpose: another way to the same file, like the private mounts
+ * of a systemd service. But a mount in the first process's own namespace with
+ * nosuid or noexec is somebody's USB stick (C7).
+ *
+ * One message and one errno, whatever goes wrong: nobody learns which paths
+ * there are.
  */
+static int gate_anchor(const struct derived_identity *id)
+{
+	struct path found;
+	bool same = false;
+
+	if (!is_on(G5))
+		return 0;
+	if (!lookup(id->path, &found)) {
+		same = d_inode(found.dentry) == file_inode(id->exe) &&
+		       !(found.mnt->mnt_flags & (MNT_NOSUID | MNT_NOEXEC));
+		path_put(&found);
+	}
+	if (!same)
+		return derived_refuse(DERIVED_CAUSE_ANCHOR, -EPERM,
+				      "the path of its executable leads elsewhere, or to a nosuid mount, for the first process (G5)");
+	return 0;
+}
+
+/*
+ * G6: the initial PID namespace, unless containers=1. Closes P5b: a container
+ * without a user namespace, in which the host's own files are mounted. By the
+ * PID namespace and not the mount namespace, which hardened services have.
+ */
+static int gate_pid_ns(void)
+{
+	if (is_on(G6) && !containers &&
+	    task_active_pid_ns(current) != &init_pid_ns)
+		return derived_refuse(DERIVED_CAUSE_PID_NS, -EPERM,
+				      "in a container (G6, see containers=)");
+	return 0;
+}
+
+/* The path as the program sees it, to be checked by gate_anchor(). */
 static int identify_path(struct derived_identity *id)
 {
 	char *path;
@@ -266,12 +449,50 @@ static int identify_csum(struct derived_identity *id)
 	return 0;
 }
 
+static int identify_reader(const struct file *exe, struct derived_reader *reader)
+{
+	struct kstat stat;
+	int err;
+
+	/* From what is in memory: no I/O. */
+	err = vfs_getattr_nosec(&exe->f_path, &stat, STATX_INO,
+				AT_STATX_DONT_SYNC);
+	if (err)
+		return err;
+	reader->dev = stat.dev;
+	reader->ino = stat.ino;
+	reader->generation = file_inode(exe)->i_generation;
+	reader->euid = current_init_euid();
+	return 0;
+}
+
+/* The gates that look at the process alone, for who asks and for who reads. */
+static int identify_process(struct derived_identity *id)
+{
+	int err;
+
+	err = gate_context();
+	if (err)
+		return err;
+	err = gate_user_ns();
+	if (err)
+		return err;
+	err = gate_pid_ns();
+	if (err)
+		return err;
+
+	id->exe = current_exe();
+	return gate_exec(id->exe);
+}
+
 /**
  * derived_identify() - find out who is asking
- * @words:	DERIVED_PATH and DERIVED_CSUM say what is wanted
+ * @words:	DERIVED_CSUM says that the contents are wanted, too
  * @id:		the result; give it to derived_identity_put() in any case
  *
- * Identity is taken from current, in the context of the one who asks.
+ * Identity is taken from current, in the context of the one who asks. Whatever
+ * the key is bound to, all gates are passed: csum says which program, and the
+ * path that it is the host's.
  *
  * Context: process context; with DERIVED_CSUM it reads the whole executable.
  * Return: 0; -EPERM if a gate refuses; -EFBIG if the executable is too large to
@@ -283,33 +504,60 @@ int derived_identify(unsigned int words, struct derived_identity *id)
 
 	memset(id, 0, sizeof(*id));
 
-	err = gate_context();
+	err = identify_process(id);
 	if (err)
 		return err;
-	err = gate_user_ns();
-	if (err)
-		return err;
-
-	id->exe = current_exe();
-	err = gate_exec(id->exe);
+	err = gate_fs(id->exe, words);
 	if (err)
 		return err;
 	err = gate_file(id->exe);
 	if (err)
 		return err;
+	err = identify_path(id);
+	if (err)
+		return err;
+	err = gate_anchor(id);
+	if (err)
+		return err;
 
 	id->euid = current_init_euid();
-	if (words & DERIVED_PATH) {
-		err = identify_path(id);
-		if (err)
-			return err;
-	}
-	if (words & DERIVED_CSUM) {
-		err = identify_csum(id);
-		if (err)
-			return err;
-	}
+	err = identify_reader(id->exe, &id->reader);
+	if (err)
+		return err;
+	if (words & DERIVED_CSUM)
+		return identify_csum(id);
 	return 0;
+}
+
+/**
+ * derived_check_reader() - check who reads a key
+ * @reader:	who derived it
+ *
+ * A key in a keyring that others possess too, like the session keyring that a
+ * set-user-ID program inherits, is not theirs to read (E5, E6). This restricts
+ * reading, and not use: dm-crypt takes any key that its caller possesses.
+ *
+ * Context: process context, of who reads; may sleep, does no I/O.
+ * Return: 0; -EPERM if a gate refuses; -EACCES if it is another program or user
+ */
+int derived_check_reader(const struct derived_reader *reader)
+{
+	struct derived_identity id = {};
+	int err;
+
+	if (!is_on(READER))
+		return 0;
+	err = identify_process(&id);
+	if (!err)
+		err = identify_reader(id.exe, &id.reader);
+	if (!err && (id.reader.euid != reader->euid ||
+		     id.reader.dev != reader->dev ||
+		     id.reader.ino != reader->ino ||
+		     id.reader.generation != reader->generation))
+		err = derived_refuse(DERIVED_CAUSE_READER, -EACCES,
+				     "reads a key that another program or user derived");
+	derived_identity_put(&id);
+	return err;
 }
 
 /**
@@ -322,4 +570,31 @@ void derived_identity_put(struct derived_identity *id)
 	if (id->exe)
 		fput(id->exe);
 	memset(id, 0, sizeof(*id));
+}
+
+/**
+ * derived_identity_init() - get ready to identify
+ *
+ * Context: process context, before the key type is registered.
+ * Return: 0 or -ENOMEM
+ */
+int derived_identity_init(void)
+{
+	kernel_creds = prepare_kernel_cred(&init_task);
+	if (!kernel_creds)
+		return -ENOMEM;
+#ifdef DERIVED_TEST_GATES
+	pr_alert("TEST BUILD: whoever is root can switch off each check of who asks\n");
+#endif
+	return 0;
+}
+
+/**
+ * derived_identity_exit() - undo derived_identity_init()
+ *
+ * Context: process context, after the key type is unregistered.
+ */
+void derived_identity_exit(void)
+{
+	put_cred(kernel_creds);
 }
