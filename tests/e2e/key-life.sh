@@ -277,15 +277,15 @@ requesting() {
 	rm /run/request-key-ran
 	for ring in @s @u 0; do
 		for again in 'the first time' again; do
-			errno_is "request_key of type derived is refused, $again (keyring $ring)" EOPNOTSUPP \
-				-r derived wanted '32 path' "$ring"
+			errno_is "request_key of type derived is refused for its kcv=, $again (keyring $ring)" EKEYREJECTED \
+				-r derived wanted '32 path,kcv=0123456789abcdef' "$ring"
 			is "no key is left behind, $again (keyring $ring)" "$(keyctl search @s derived wanted 2>&1)" \
 				'keyctl_search: Required key not available'
 		done
 	done
 	like '/proc/keys shows that a request_key of type user failed' "$(cat /proc/keys)" ' I--Q-N- .* user +mark'
 	unlike '/proc/keys shows nothing of one of type derived' "$(cat /proc/keys)" ' wanted'
-	errno_is 'request_key with a bad request is refused the same' EOPNOTSUPP -r derived wanted 'x' @s
+	errno_is 'request_key with a bad request is refused for another reason' EINVAL -r derived wanted 'x' @s
 	is 'request_key without a request finds nothing' "$(keyctl request derived wanted @s 2>&1)" \
 		'request_key: Required key not available'
 	[ ! -e /run/request-key-ran ]
@@ -302,7 +302,7 @@ requesting() {
 	# The garbage collector, on the other CPU, must not take the link before us: it gives no quota back.
 	second_cpu
 	before=$(bytes_of 0)
-	for _ in $(seq 10); do "$DERIVED/bin/addkey" -r derived wanted '32 path' @s >/dev/null; done
+	for _ in $(seq 10); do "$DERIVED/bin/addkey" -r derived wanted '32 path,kcv=0123456789abcdef' @s >/dev/null; done
 	is 'refused requests leave nothing on the account' "$(until_is "$before" bytes_of 0)" "$before"
 }
 

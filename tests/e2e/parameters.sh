@@ -35,7 +35,9 @@ files() {
 	ok 'the module loads without parameters' load_module
 	# A mode that is 0 (expected) has no file at all.
 	is 'the parameters and their modes' "$(cd $parameters && stat -c '%n %a %U' -- *)" \
-		"csum_max 444 root
+		"containers 444 root
+csum_fs 444 root
+csum_max 444 root
 expect_root 444 root
 forget 200 root
 root 444 root
