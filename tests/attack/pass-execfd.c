@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pass-execfd: an interpreter for binfmt_misc that sends the descriptor of the program it was
+ * called for, AT_EXECFD, to its own descriptor 3 (P11c).
+ *
+ * gcc: -static
+ */
+#define _GNU_SOURCE
+#include "attack.h"
+
+#include <sys/auxv.h>
+
+int main(void)
+{
+	int fd;
+
+	errno = 0;
+	fd = getauxval(AT_EXECFD);
+	if (errno)
+		failed("AT_EXECFD");
+	send_fd(3, fd);
+	return 0;
+}

@@ -1,0 +1,287 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# path.sh: attacks on who is asking, rows P of the table in Documentation/threat-model.rst, and E1,
+# E3, E4: with all gates, without the gates that close the row, and by the rules of the RFC of 2024
+# (no gate at all). ":csum" after a row's name: on a key bound to the contents.
+#
+# Not here: P19, since io_uring has no operation for keys, and other kernel threads that borrow a
+# process's memory run nobody's code; and P20, a child that shares X's memory, since that is X's own
+# code. E3 by the rules of the RFC had no request_key() in the kernel, which is not a gate and so
+# cannot be switched off.
+#
+# vm: boot tpm=golden timeout=300
+# vm: skip[6.12] P4b is for kernels with fchroot(2)
+# vm: skip[6.12] P13 is for kernels with binfmt_misc's flag T
+# vm: skip[6.12] P14 is for kernels with binfmt_misc's flag L
+
+. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/attack-lib.sh"
+
+# row | with our gates | gates that close it | without those | RFC's rules | what
+# KEY is the victim's key in the attacker's hands. Each of several gates closes the row alone.
+table='
+P1|EPERM|1 2 5|KEY|KEY|own file bound over X in a user and mount namespace
+P2|EPERM|5|KEY|KEY|the same, run from outside, through /proc/PID/root
+P3|EPERM|5|KEY|KEY|program in a detached mount, by descriptor
+P4|EPERM|5|KEY|KEY|chroot(2) by who may, own file at the path of X
+P4:user|EPERM|1 2 5|KEY|KEY|the same in a user namespace
+P4b|another key||another key|another key|fchroot(2) to no root directory at all
+P5|EPERM|5 6|KEY|KEY|container without a user namespace, own file at the path of X
+P5b|EPERM|6|KEY|KEY|the same with the /usr of the host, and another loader for X
+P5b:pid|KEY||KEY|KEY|the same, but in the PID namespace of the host
+P6|EPERM|4 5|KEY|KEY|deleted program, whose path the kernel prints as that of "y (deleted)"
+P6b|EPERM|4|KEY|KEY|the same, and "y (deleted)" is another link to it
+P7|KEY||KEY|KEY|directories of the attacker change places (both paths are his)
+P8|another key||another key|another key|hard link to X
+P9|EPERM|1 2 3 5|KEY|KEY|overlay file system over /usr/bin in a user namespace
+P9:outside|EPERM|3 5|KEY|KEY|the same, run from outside
+P10|EPERM|4 5|KEY|KEY|memfd of the same name as the memfd of X
+P11|EPERM|1 2|KEY|KEY|PR_SET_MM_MAP in a user namespace
+P11:csum|EPERM|1 2|KEY|KEY|the same
+P11b|EPERM|2|KEY|KEY|PR_SET_MM_MAP by a child in a user namespace that shares the memory
+P11b:csum|EPERM|2|KEY|KEY|the same
+P11c|EPERM|2|KEY|KEY|the same with a descriptor of X that execve(2) has opened
+P11c:csum|EPERM|2|KEY|KEY|the same
+P12|EPERM|2|KEY|KEY|PR_SET_MM_EXE_FILE with CAP_SYS_RESOURCE
+P12:csum|EPERM|2|KEY|KEY|the same
+P13|EPERM|1 2|KEY|KEY|own binfmt_misc, flag T: X is the executable, and other code runs
+P14|EPERM|1 2|KEY|KEY|own binfmt_misc, flag L: X with another loader
+P15|KEY||KEY|KEY|binfmt_misc of the administrator: the key is the interpreter'"'"'s
+P16|KEY||KEY|KEY|script: the key is the interpreter'"'"'s
+P17|KEY||KEY|KEY|through the loader: the key is the loader'"'"'s
+P18|EPERM|1 2|KEY|KEY|own loader bound over that of X in a user namespace
+P18b|EPERM|1|KEY|KEY|the same, where X is run by a binfmt_misc entry of the administrator with flag F
+P21|EPERM|4 5|KEY|KEY|file without a name, by its handle
+P22|KEY||KEY|KEY|LD_PRELOAD by the same user
+E1|EPERM|1 2|another key|another key|root of a user namespace, for the key of root
+E3|another key||another key|another key|request_key(2), when a helper is configured that runs as root
+E4|EPERM|0|held|KEY|program run by /sbin/request-key as root, on behalf of the attacker
+'
+
+# attack ROW: prints what the attacker gets, in the words of ask.h.
+attack() {
+	local row=${1%:csum} what='32 path'
+	[ "$row" = "$1" ] || what='32 csum'
+	case $row in
+	P6*|P7|P8|P18b|P21)
+		rm -rf $home/run
+		install -d -o 1000 -g 1000 $home/run
+		cd $home/run || return ;;
+	esac
+	case $row in
+	P1|P2)		as_attacker "$bin/mounts" "$row" "$what" "$bin/evil" ;;
+	P3|P9)		as_attacker "$bin/mounts" "$row" "$what" $home/tree ;;
+	P4)		chroot --userspec=1000:1000 $home/tree /usr/bin/x "$what" ;;
+	P4:user)	as_attacker "$bin/mounts" P4 "$what" $home/tree ;;
+	P4b)		as_attacker "$bin/mounts" P4b "$what" "$bin/evil-loader" ;;
+	P5)		"$bin/container" $home/tree "$what" ;;
+	P5b)		"$bin/container" -u /srv/container "$what" ;;
+	P5b:pid)	"$bin/container" -p /srv/container "$what" ;;
+	P6|P6b)		install -o 1000 -m 755 "$bin/names" y
+			as_attacker ./y "$row" "$what" "$bin/x" ;;
+	P7)		install -d -o 1000 a b
+			install -o 1000 -m 755 "$bin/names" a/y
+			as_attacker a/y P7 "$what" ;;
+	P8)		ln /usr/bin/x x
+			as_attacker ./x "$what" ;;
+	P9:outside)	as_attacker "$bin/mounts" P9-outside "$what" $home/tree ;;
+	P10)		as_attacker "$bin/names" P10 "$what" "$bin/evil" ;;
+	P11|P11b)	as_attacker "$bin/set-exe" "$row" "$what" ;;
+	P11c)		as_attacker "$bin/set-exe" P11c "$what" \
+				"$bin/binfmt" O "$bin/pass-execfd" $home/binfmt "$what" ;;
+	P12)		setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all,+sys_resource \
+				--ambient-caps=-all,+sys_resource --bounding-set=-all,+sys_resource \
+				"$bin/set-exe" P12 "$what" ;;
+	P13)		as_attacker "$bin/binfmt" T "$bin/evil-loader" $home/binfmt "$what" ;;
+	P14)		as_attacker "$bin/binfmt" L "$bin/evil-loader" $home/binfmt "$what" ;;
+	P15)		as_attacker $home/foreign-evil ;;
+	P16)		as_attacker $home/script-evil ;;
+	P17)		as_attacker /lib64/ld-linux-x86-64.so.2 "$bin/evil" "$what" ;;
+	P18)		as_attacker "$bin/mounts" P18 "$what" "$bin/evil-loader" ;;
+	P18b)		echo DERIVED-P18b >foreign
+			chmod 755 foreign
+			as_attacker "$bin/mounts" P18b "$what" "$bin/evil-loader" ;;
+	P21)		install -m 755 "$bin/evil" evil
+			"$bin/names" P21 "$what" evil ;;
+	P22)		as_attacker env LD_PRELOAD="$bin/evil-library" /usr/bin/x "$what" ;;
+	E1)		as_attacker "$bin/mounts" E1 "$what" ;;
+	E3)		as_attacker keyctl session - "$bin/evil" 'request 32 path' -3 2>/dev/null ;;
+	E4)		rm -f /run/helper
+			# shellcheck disable=SC2016
+			as_attacker keyctl session - sh -c '
+				keyctl request2 user attack:4 "32 path" @s
+				id=$(keyctl search @s derived attack) || exec cat /run/helper
+				sed -n "s/.* attack: .* kcv:/holds /p" /proc/keys
+				exec "$1" "read $id"' sh "$bin/evil" 2>/dev/null ;;
+	esac
+}
+
+# victim ROW: prints the key that the attack is after, as the victim gets it in peace.
+victim() {
+	rm -rf $home/run
+	case $1 in
+	P5*|E1|E4)	/usr/bin/x ;;
+	P6|P6b)		install -D -m 755 "$bin/x" $home/run/'y (deleted)'
+			as_attacker $home/run/'y (deleted)' ;;
+	P7)		install -D -m 755 "$bin/x" $home/run/b/y
+			as_attacker $home/run/b/y ;;
+	P10)		as_attacker "$bin/names" P10 '32 path' /usr/bin/x ;;
+	P15)		as_attacker $home/foreign-x ;;
+	P16)		as_attacker $home/script-x ;;
+	P17)		as_attacker /lib64/ld-linux-x86-64.so.2 /usr/bin/x ;;
+	P21)		install -D -m 755 "$bin/x" $home/run/x
+			"$bin/names" P21 '32 path' $home/run/x ;;
+	E3)		echo "x $(keyctl pipe "$(keyctl add derived attack '32 path' @s)" |
+				od -An -v -tx1 | tr -d ' \n')" ;;
+	*:csum)		as_attacker /usr/bin/x '32 csum' ;;
+	*)		as_attacker /usr/bin/x ;;
+	esac
+}
+
+# What the rows need besides the programs.
+prepare_rows() {
+	local who
+	install -D -m 755 "$bin/evil-loader" /srv/container/lib64/ld-linux-x86-64.so.2
+	mkdir -p /srv/container/usr
+	for who in x evil; do
+		install -m 755 /dev/stdin $home/script-$who <<END
+#!/usr/bin/perl
+my (\$type, \$name, \$request, \$key) = ("derived", "attack", "32 path", "\0" x 64);
+\$id = syscall(248, \$type, \$name, \$request, 7, -2);
+\$len = \$id < 0 ? -1 : syscall(250, 11, \$id, \$key, 64);
+print "$who ", \$len < 0 ? "\$!" : unpack("H*", substr(\$key, 0, \$len)), "\n";
+END
+		sed '1s/.*/# foreign/' $home/script-$who >$home/foreign-$who
+		chmod 755 $home/foreign-$who
+	done
+	modprobe overlay
+	modprobe binfmt_misc
+	mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+	echo ':foreign:M::# foreign::/usr/bin/perl:' >/proc/sys/fs/binfmt_misc/register
+	echo ':P18b:M::DERIVED-P18b::/usr/bin/x:F' >/proc/sys/fs/binfmt_misc/register
+	install -m 755 /dev/stdin /usr/local/sbin/attack-helper <<'END'
+#!/bin/sh
+/usr/bin/x "$@" >/run/helper 2>&1
+END
+	cat >/etc/request-key.conf <<'END'
+create user attack:* * /usr/local/sbin/attack-helper %c %S
+create derived * * /bin/keyctl instantiate %k "32 path" %S
+END
+}
+
+declare -A key ours test_build without rfc
+rows=() opened_by=()
+# try ROW: in the words of the table.
+try() {
+	outcome "$(attack "$1" 2>"/run/stderr-$1")" "${key[$1]#* }" "$kcv"
+}
+in_words() {
+	case $1 in
+	KEY)	echo 'it succeeds' ;;
+	held)	echo 'the attacker holds the key, and cannot read it' ;;
+	another*) echo 'it gives another key' ;;
+	E*)	echo "it is refused with $1" ;;
+	*)	echo "$1" ;;
+	esac
+}
+
+# How __FMODE_EXEC, 040, looks in /proc/PID/fdinfo.
+fmode_exec='^flags:[[:space:]]+[0-7]*[4-7][0-7]$'
+
+plan_later
+prepare_attacks
+prepare_rows
+ok 'the module loads' load_module
+[ ! -e $gates_off ]
+tap_point $? 'this module has no parameter to switch gates off'
+
+# shellcheck disable=SC2016
+kcv=$(keyctl session - sh -c '/usr/bin/x "32 path" -3 >&2
+	sed -n "s/.* attack: .* kcv://p" /proc/keys' 2>/dev/null)
+
+while IFS='|' read -r row want closed_by off_want rfc_want what; do
+	[ -n "$row" ] || continue
+	case $row in
+	*:csum) cached=csum ;;
+	P5*|E1|E4) cached=root ;;
+	P6|P6b) cached=deleted ;;
+	P7|P10|P15|P16|P17|P21|E3) cached=$row ;;
+	*) cached=user ;;
+	esac
+	case $row in
+	P10|P21) ;;	# the victim is refused too
+	*)	[ -n "${key[$cached]-}" ] || key[$cached]=$(victim "$row")
+		key[$row]=${key[$cached]} ;;
+	esac
+	ours[$row]=$(try "$row")
+	case ${ours[$row]} in
+	*fchroot:ENOSYS)	skip "$row is for kernels with fchroot(2)" 'no such system call' ;;
+	*register:EINVAL)	case $row in P13*) flag=T ;; *) flag=L ;; esac
+				skip "$row is for kernels with binfmt_misc's flag $flag" 'no such flag' ;;
+	*)	rows+=("$row|$want|$closed_by|$off_want|$rfc_want|$what")
+		is "$row, $what: $(in_words "$want")" "${ours[$row]}" "$want" ;;
+	esac
+done <<<"$table"
+is 'the victims got 8 keys, all different' \
+	"$(printf '%s\n' "${key[@]}" | sort -u | grep -cE '^x [0-9a-f]{64}$')" 8
+key_a=$(install -D -m 755 "$bin/x" $home/run/a/y; as_attacker $home/run/a/y)
+is 'P7: nothing but the keys of those two paths comes out of the race' \
+	"$(attack P7 | grep -vxF -e 'evil EPERM' -e "evil ${key_a#* }" -e "evil ${key[P7]#* }")" ''
+like 'P11b did what it should: the kernel takes the attacker for X' \
+	"$(cat /run/stderr-P11b)" '^executable: /usr/bin/x$'
+unlike 'and the descriptor of X was not open for execution' "$(cat /run/stderr-P11b)" "$fmode_exec"
+like 'P11c did what it should, too' "$(cat /run/stderr-P11c)" '^executable: /usr/bin/x$'
+like 'but there it was' "$(cat /run/stderr-P11c)" "$fmode_exec"
+unload_module
+
+ok 'the test build loads' insmod "$DERIVED/test/derived-keys.ko"
+like 'and says what it is' "$(dmesg)" 'derived: TEST BUILD'
+like 'in modinfo, too' "$(modinfo "$DERIVED/test/derived-keys.ko")" '^derived_test_build:'
+echo $RFC >$gates_off
+for row in P10 P21; do key[$row]=$(victim $row); done
+for line in "${rows[@]}"; do
+	IFS='|' read -r row want closed_by off_want rfc_want what <<<"$line"
+	gates
+	test_build[$row]=$(try "$row")
+	echo $RFC >$gates_off
+	rfc[$row]=$(try "$row")
+	is "$row, by the rules of the RFC: $(in_words "$rfc_want")" "${rfc[$row]}" "$rfc_want"
+	[ -n "$closed_by" ] || continue
+	read -ra bits <<<"$closed_by"
+	gates "${bits[@]}"
+	without[$row]=$(try "$row")
+	is "$row, without G${closed_by// / and G}: $(in_words "$off_want")" "${without[$row]}" "$off_want"
+	if [ ${#bits[@]} -eq 1 ]; then
+		[ "${without[$row]}" != "$off_want" ] || opened_by[closed_by]+=" $row"
+	fi
+	# Once for each way of attacking is enough.
+	[[ ${#bits[@]} -gt 1 && $row != *:* ]] || continue
+	alone=''
+	for bit in "${bits[@]}"; do
+		others=()
+		for other in "${bits[@]}"; do [ "$other" = "$bit" ] || others+=("$other"); done
+		gates "${others[@]}"
+		alone+="G$bit: $(try "$row"). "
+	done
+	is "$row is refused by each of G${closed_by// /, G} alone" "$alone" \
+		"$(printf 'G%s: EPERM. ' "${bits[@]}")"
+done
+disagree=''
+for row in "${!test_build[@]}"; do
+	[ "${test_build[$row]}" = "${ours[$row]}" ] || disagree+="$row: ${test_build[$row]}; "
+done
+is 'with all its gates on, the test build agrees in every row' "$disagree" ''
+# G3 has its rows in contents.sh.
+for bit in 0 1 2 4 5 6; do
+	isnt "G$bit alone closes something:${opened_by[bit]-}" "${opened_by[bit]-}" ''
+done
+unload_module
+
+note "row        | RFC's rules     | ours            | closed by      | attack"
+for line in "${rows[@]}"; do
+	IFS='|' read -r row _ closed_by _ _ what <<<"$line"
+	printf '# %-10s | %-15s | %-15s | %-14s | %s\n' "$row" "${rfc[$row]}" "${ours[$row]}" \
+		"${closed_by:+G${closed_by// /, G}}" "$what"
+done
+done_testing
