@@ -99,6 +99,10 @@ addkey $*"
 # The module.
 load_module() { insmod "$DERIVED/derived-keys.ko" "$@"; }
 unload_module() { rmmod derived_keys; }
+# modprobe finds it from now on.  depmod would take 20 s.
+install_module() {
+	echo "install derived-keys /sbin/insmod $DERIVED/derived-keys.ko" >/etc/modprobe.d/derived-vm.conf
+}
 
 # What the kernel logged since the last klog_mark (or since boot).
 klog_last=''

@@ -1,0 +1,103 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# cryptsetup.sh: the disk by cryptsetup 2.8, from the logon twin; and what cryptsetup 2.7 can do.
+#
+# vm: boot tpm=golden
+
+. "$DERIVED/tests/lib.sh"
+
+export DM_DISABLE_UDEV=1	# there is no udev here
+mapping=/dev/mapper/nas
+# Debian forky's, with its own libraries.
+new_cryptsetup() {
+	/opt/forky/lib64/ld-linux-x86-64.so.2 --library-path /opt/forky/usr/lib/x86_64-linux-gnu \
+		/opt/forky/usr/sbin/cryptsetup "$@"
+}
+open_new() { # KEY [OPTION...]
+	new_cryptsetup open --batch-mode --type plain --volume-key-keyring="$1" --cipher aes-xts-plain64 \
+		--key-size "${2:-512}" "$disk" nas && [ -b $mapping ]
+}
+table() { echo "0 $(blockdev --getsz "$disk") crypt aes-xts-plain64 :64:$1 0 $disk 0"; }
+nothing_open() { is "$1" "$(dmsetup ls)" 'No devices found'; }
+begin() { head -c 64k "$1" | sha256sum | cut -d' ' -f1; }
+
+plan_later
+ok 'the module loads' load_module
+modprobe dm-crypt
+modprobe loop
+truncate -s 4M /run/disk.img
+disk=$(losetup --find --show /run/disk.img) || bail_out "no loop device"
+
+like 'this is a cryptsetup that can' "$(new_cryptsetup --version)" '^cryptsetup 2\.([89]|[1-9][0-9])'
+fails 'without a key, it opens nothing' open_new %logon:derived:nas
+nothing_open 'no device is left'
+ok 'the twin can be had' keyctl request2 derived nas '64 path,logon,noread nas-disk v1' @u
+fails 'with half of its size, nothing is opened' open_new %logon:derived:nas 256
+like "it is dm-crypt's error" "$out" 'Invalid argument'
+nothing_open 'no device is left'
+
+ok 'the disk is opened' open_new %logon:derived:nas
+is 'the table is that of dmsetup' "$(dmsetup table --showkeys nas)" \
+	"0 8192 crypt aes-xts-plain64 :64:logon:derived:nas 0 $(stat -c '%Hr:%Lr' "$disk") 0"
+ok 'its status can be had' new_cryptsetup status nas
+like 'it is a plain one' "$out" 'type: +PLAIN'
+like 'of 512 bits' "$out" 'keysize: +512 \[?bits\]?'
+like 'from the keyring' "$out" 'key location: keyring'
+ok 'it can be resized' new_cryptsetup resize --batch-mode --size 4096 nas
+is 'and is smaller' "$(blockdev --getsz $mapping)" 4096
+ok 'a file system is made' mkfs.ext4 -q $mapping
+written=$(begin $mapping)
+ok 'it is closed' new_cryptsetup close nas
+nothing_open 'no device is left'
+ok 'dmsetup opens it' dmsetup create nas --table "$(table logon:derived:nas)"
+is 'with the same in it' "$(begin $mapping)" "$written"
+ok 'what dmsetup opened, cryptsetup closes' new_cryptsetup close nas
+
+fails 'a key of type derived is not for cryptsetup' open_new %derived:nas
+note "cryptsetup 2.8: $out"
+nothing_open 'no device is left'
+# With a patched dm-crypt, dmsetup gives it one.
+rmmod dm_crypt
+ok 'the patched dm-crypt loads' insmod "$DERIVED/patched/dm-crypt.ko"
+ok 'dmsetup opens the disk with the derived key' dmsetup create nas --table "$(table derived:nas)"
+is 'with the same in it' "$(begin $mapping)" "$written"
+ok "cryptsetup shows its status" new_cryptsetup status nas
+note "$out"
+fails 'cannot resize it' new_cryptsetup resize --batch-mode --size 4096 nas
+note "cryptsetup 2.8: $out"
+ok 'and closes it' new_cryptsetup close nas
+
+# Debian trixie's own.
+like 'this is a cryptsetup that cannot' "$(cryptsetup --version)" '^cryptsetup 2\.7\.'
+fails 'it does not take the key from the keyring' cryptsetup open --batch-mode --type plain \
+	--volume-key-keyring=%logon:derived:nas --cipher aes-xts-plain64 --key-size 512 "$disk" nas
+note "cryptsetup 2.7: $out"
+nothing_open 'no device is left'
+# It has an option of that name, for LUKS; with plain it is not looked at.
+echo passphrase | cryptsetup open --batch-mode --type plain \
+	--volume-key-keyring=%logon:no:such --cipher aes-xts-plain64 --key-size 512 "$disk" nas >/run/said 2>&1
+is 'but takes a passphrase where there is one' "$(dmsetup ls --target crypt | cut -f1)" nas
+isnt 'for another key' "$(begin $mapping)" "$written"
+cryptsetup close nas
+
+# Through user space, with a key that can be read: another one than with noread.
+keyctl purge -s logon derived:nas >/dev/null
+keyctl purge -s derived nas >/dev/null
+keyctl request2 derived nas '64 path,logon nas-disk v1' @u >/dev/null
+dmsetup create nas --table "$(table logon:derived:nas)"
+mkfs.ext4 -q $mapping
+written=$(begin $mapping)
+dmsetup remove --retry nas
+piped() { keyctl pipe %derived:nas |
+	cryptsetup open --batch-mode --type plain --key-file=- "$@" --cipher aes-xts-plain64 --key-size 512 "$disk" nas; }
+ok 'cryptsetup 2.7 opens it with the key piped, and --hash plain' piped --hash plain
+is 'with the same in it' "$(begin $mapping)" "$written"
+cryptsetup close nas
+ok 'without --hash plain it opens it too' piped
+isnt 'with something else in it' "$(begin $mapping)" "$written"
+is 'which nothing recognizes' "$(blkid -p $mapping; echo $?)" 2
+cryptsetup close nas
+nothing_open 'all is closed'
+losetup --detach "$disk"
+done_testing

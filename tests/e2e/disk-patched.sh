@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# disk-patched.sh: disk.sh with a dm-crypt that takes keys of type derived (patches/).
+#
+# vm: boot tpm=golden
+# vm: boot tpm=golden
+# vm: boot tpm=other
+
+# shellcheck disable=SC2034	# for disk.sh
+patched=1
+. "$DERIVED/tests/e2e/disk.sh"

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# initramfs.sh: a disk is opened in an initramfs of initramfs-tools, with examples/initramfs-tools.
+#
+# Measured here (see initramfs.initramfs, too), in an initramfs, where no process has a session keyring:
+#
+#	a key is made in		is found by dm-crypt, called by dmsetup
+#	@u				yes. It is still there when the system runs, and answers there
+#	@s, @p				no: the keyring was new, and went with keyctl
+#	@s, in "keyctl session -"	yes, and is gone afterwards: what derived-nas does
+#
+# vm: disk 64M
+# vm: boot tpm=golden
+# vm: boot tpm=golden initrd=initramfs-tools
+
+. "$DERIVED/tests/lib.sh"
+
+plan_later
+export DM_DISABLE_UDEV=1	# no udev runs here: dmsetup makes and removes the device nodes itself
+install -m 755 "$DERIVED/examples/derived-nas" /usr/local/sbin/
+sed 's|^DEVICE=.*|DEVICE=/dev/vdc|' "$DERIVED/examples/derived-nas.conf" >/etc/derived-nas.conf
+early() { sed -n "s/^$1: //p" /run/initramfs.initramfs; }
+derived_keys() { grep -E ' (derived|logon) ' /proc/keys; }
+key_of() { keyctl pipe "$(keyctl add derived test "32 $1 early" @s)" | sha256sum; }
+
+case $BOOT in
+1)
+	install_module
+	ok 'the disk opens in the system' derived-nas open
+	like 'and the check value is shown' "$out" 'opened nas, kcv:[0-9a-f]{16}$'
+	ok 'it takes a file system' mkfs.ext4 -q /dev/mapper/nas
+	ok 'which is mounted' mount /dev/mapper/nas /mnt
+	echo 'what is on the NAS' >/mnt/file
+	umount /mnt
+	like 'with the key, it shows that' "$(blkid -p /dev/mapper/nas)" 'TYPE="ext4"'
+	ok 'it closes' derived-nas close
+	fails 'closed, it is closed' dmsetup info nas
+	fails 'closed, it shows no file system' blkid -p /dev/vdc
+	;;
+2)
+	isnt 'the initramfs was left' "$(stat -f -c %T /)" tmpfs
+	ok 'the disk is open' dmsetup status nas
+	log=$(dmesg --notime | grep -nE 'derived-nas: opened nas|EXT4-fs \(vda\): mounted')
+	like 'it was opened before the root was mounted' "$(head -n 1 <<<"$log")" 'derived-nas: opened nas, kcv:'
+	like 'which was mounted then' "$(tail -n 1 <<<"$log")" 'EXT4-fs \(vda\): mounted'
+	ok 'it has its file system' mount -o ro /dev/mapper/nas /mnt
+	ok 'which is what is looked at' mountpoint -q /mnt
+	is 'and its file' "$(cat /mnt/file)" 'what is on the NAS'
+
+	is 'keyctl has the same path there as here' "$(early program)" "$(readlink -f /usr/bin/keyctl)"
+	is 'so a path key made there is the one made here' "$(early key-path)" "$(key_of path)"
+	is 'and with the same contents, a csum key, too' "$(early key-csum)" "$(key_of csum)"
+	isnt 'the two are different keys' "$(key_of path)" "$(key_of csum)"
+
+	is 'there was no session keyring there' "$(early session)" 0
+	is 'derived-nas left no key there' "$(early left)" 0
+	is 'in the initramfs, dm-crypt finds a key in @u' "$(early opens-u)" yes
+	like 'not one that was made in @s' "$(early opens-s)" 'failed'
+	like 'not one that was made in @p' "$(early opens-p)" 'failed'
+	like 'what was made in @u is still there' "$(derived_keys)" ' derived +early-u: 64 path'
+	is 'and answered, there, to a request of another kind' "$(early request-again)" yes
+	like 'here it does as well' "$(keyctl request2 derived early-u '32 csum v3' @u; derived_keys)" \
+		' derived +early-u: 64 path'
+	unlike 'of the key of the disk, nothing is left' "$(derived_keys)" 'nas'
+	;;
+esac
+tpm_slots_empty 'nothing is left in the TPM'
+done_testing

@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# services.sh: a derived key and dm-crypt in systemd services: which keyring, and the NAS at boot.
+#
+# Does dmsetup find the logon twin that keyctl request2 has made in a keyring?  Measured below, with
+# User= or without, all the same:
+#
+#				made before by the same service, in...		by another
+#	the process		@s	@u	@p	a new session *)	service, in @u
+#	KeyringMode=private	yes	no	no	yes			no
+#	KeyringMode=shared	yes	yes	no	yes			yes
+#	KeyringMode=inherit	no	yes	no	yes			yes
+#	after a login (PAM)	yes	yes	no	yes			yes
+#
+#	*) keyctl session - sh -c 'keyctl request2 ... @s && dmsetup ...': what derived-nas does
+#
+# private is systemd's default: a session keyring of the service's own, which does not link to @u.
+# keyctl still puts keys into @u there; nobody in the service finds them ("keyctl link @u @s" helps).
+# inherit is no session keyring at all, as in an initramfs: the kernel then searches @us, and so @u;
+# a keyring that keyctl is given for @s is new, and goes with it.  @p is keyctl's own process's.
+# @u is the user's, so with User= it is another one.
+#
+# vm: disk 64M
+# vm: boot tpm=golden
+# vm: boot tpm=golden init=systemd timeout=400
+
+. "$DERIVED/tests/lib.sh"
+
+plan_later
+
+# A service of its own, as systemd makes it from these settings.
+service() {
+	local settings=()
+	while [ "$1" != -- ]; do
+		settings+=(-p "$1")
+		shift
+	done
+	systemd-run --wait --pipe --collect -q "${settings[@]}" "${@:2}" 2>&1
+}
+# User= is given what dmsetup needs.
+as_1000='User=user AmbientCapabilities=CAP_SYS_ADMIN CAP_DAC_OVERRIDE'
+
+case $BOOT in
+1)
+	install_module
+	install -m 755 "$DERIVED/examples/derived-nas" /usr/local/sbin/
+	install -m 644 "$DERIVED/examples/systemd/derived-nas.service" /etc/systemd/system/
+	sed 's|^DEVICE=.*|DEVICE=/dev/vdc|' "$DERIVED/examples/derived-nas.conf" >/etc/derived-nas.conf
+	mkdir /srv/nas
+	echo '/dev/mapper/nas /srv/nas ext4 nofail,x-systemd.requires=derived-nas.service 0 2' >>/etc/fstab
+
+	export DM_DISABLE_UDEV=1	# no udev runs here: dmsetup makes and removes the device nodes itself
+	ok 'the disk opens from a shell' derived-nas open
+	kcv=${out##*kcv:}
+	ok 'it takes a file system' mkfs.ext4 -q /dev/mapper/nas
+	ok 'which is mounted' mount /dev/mapper/nas /srv/nas
+	echo 'what is on the NAS' >/srv/nas/file
+	umount /srv/nas
+	ok 'it closes' derived-nas close
+	sed -i "s/^KCV=.*/KCV=$kcv/" /etc/derived-nas.conf
+	like 'the check value is in the configuration' "$(cat /etc/derived-nas.conf)" '^KCV=[0-9a-f]{16}$'
+	ok 'the service is enabled' systemctl enable derived-nas.service
+	;;
+2)
+	is 'process 1 is systemd' "$(cat /proc/1/comm)" systemd
+	is 'it opened the disk at boot' "$(systemctl is-active derived-nas.service)" active
+	systemctl start srv-nas.mount		# at the latest: it may still be on its way
+	is 'and mounted it' "$(findmnt -n -o SOURCE /srv/nas)" /dev/mapper/nas
+	is 'with its file' "$(cat /srv/nas/file)" 'what is on the NAS'
+	unlike 'no key of it is left' "$(cat /proc/keys)" 'nas'
+	ok 'the service stops' systemctl stop derived-nas.service
+	fails 'and the disk is unmounted and closed' dmsetup info nas
+	ok 'what wants the mount has it opened again' systemctl start srv-nas.mount
+	is 'as before' "$(cat /srv/nas/file)" 'what is on the NAS'
+	systemctl stop derived-nas.service
+	sed -i 's/^KCV=.*/KCV=0123456789abcdef/' /etc/derived-nas.conf
+	fails 'with another check value, the service fails' systemctl start derived-nas.service
+	like 'and says why' "$(journalctl -b --no-pager -u derived-nas.service)" 'no key, so nas is not opened'
+	fails 'and the disk stays closed' dmsetup info nas
+
+	# probe NAME: what the table says of the process that runs it.
+	cat >/run/probe <<'END'
+#!/bin/bash
+opens() {
+	dmsetup create --noudevsync "$1" \
+		--table "0 64 crypt aes-xts-plain64 :64:logon:derived:$1 0 /dev/vdc 0" 2>"/tmp/$1" &&
+		dmsetup remove --retry --noudevsync "$1" 2>/dev/null && echo yes && return
+	# Only this counts as not found.
+	grep -q 'Required key not available\|Command failed' "/tmp/$1" && echo no
+}
+for keyring in s u p; do
+	keyctl request2 derived "$1-$keyring" "64 path,logon $keyring" @$keyring >/dev/null || echo "no key in @$keyring"
+	echo -n "@$keyring $(opens "$1-$keyring"), "
+done
+export -f opens
+keyctl session - bash -c 'keyctl request2 derived $0 "64 path,logon new" @s >/dev/null && echo -n "new $(opens "$0"), "' "$1-new" 2>/dev/null
+echo "another's $(opens another)"
+END
+	chmod 755 /run/probe
+	keyctl clear @u
+	for user in User=root "$as_1000"; do
+		read -r user caps <<<"$user"
+		ok "a service of another kind makes a key in @u, $user" \
+			service "$user" -- keyctl request2 derived another '64 path,logon another' @u
+		for row in 'private @s yes, @u no, @p no, new yes, another'\''s no' \
+			   'shared @s yes, @u yes, @p no, new yes, another'\''s yes' \
+			   'inherit @s no, @u yes, @p no, new yes, another'\''s yes'; do
+			read -r mode want <<<"$row"
+			is "KeyringMode=$mode, $user" \
+				"$(service "$user" ${caps:+"$caps"} KeyringMode="$mode" -- /run/probe "$mode-${user#*=}")" "$want"
+		done
+	done
+	is 'after a login' "$(/run/probe login)" "@s yes, @u yes, @p no, new yes, another's yes"
+	like 'private is the default' "$(systemctl show -p KeyringMode derived-nas.service)" 'KeyringMode=private'
+	is 'private: with a link to @u, what is in it is found' \
+		"$(service -- sh -c 'keyctl link @u @s; exec /run/probe linked')" \
+		"@s yes, @u yes, @p no, new yes, another's yes"
+
+	# What else a unit may say.
+	# shellcheck disable=SC2016
+	key='id=$(keyctl add derived test "32 path" @s) && keyctl pipe $id | sha256sum'
+	here=$(sh -c "$key")
+	like 'there is a key to compare with' "$here" '^[0-9a-f]{64} '
+	is 'ProtectSystem=, ProtectHome= and PrivateTmp= do not change a key' \
+		"$(service ProtectSystem=strict ProtectHome=yes PrivateTmp=yes -- sh -c "$key")" "$here"
+	is 'NoNewPrivileges= alone does not' "$(service NoNewPrivileges=yes -- sh -c "$key")" "$here"
+	like 'with one of the others, programs are on a nosuid mount' \
+		"$(service NoNewPrivileges=yes ProtectSystem=yes -- findmnt -n -o OPTIONS -T /usr/bin/keyctl)" '(^|,)nosuid(,|$)'
+	like 'PrivateUsers= is refused' "$(service PrivateUsers=yes -- sh -c "$key")" 'Operation not permitted'
+	user=$(service User=user -- sh -c "$key")
+	like 'User= is another user, who has a key' "$user" '^[0-9a-f]{64} '
+	isnt 'which is another one' "$user" "$here"
+	;;
+esac
+tpm_slots_empty 'nothing is left in the TPM'
+done_testing

@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# systemd-exit-status.sh: run by a service of systemd, the script's exit status is seen as well.
+#
+# vm: boot tpm=none init=systemd timeout=400
+# vm: expect-red exit status 3
+
+. "$DERIVED/tests/lib.sh"
+plan 1
+is 'process 1 is systemd' "$(cat /proc/1/comm)" systemd
+exit 3
