@@ -44,7 +44,7 @@ while IFS=$'\t' read -r kind of name uid path variant _ request kcv key _; do
 	mkdir -p "${path%/*}"
 	install -m 755 "/root/tiny-$variant" "$path"
 	words=${request#* }
-	read=read
+	read='read'
 	[[ ,${words%% *}, != *,noread,* ]] || { key='' read=''; }
 	got=$(setpriv --reuid "$uid" --clear-groups keyctl session - bash -c "$ask" bash "$path" "$request" $read 2>/dev/null)
 	is "$name" "$got" "$key"$'\n'"$kcv"
