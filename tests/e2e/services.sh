@@ -117,6 +117,25 @@ END
 		"$(service -- sh -c 'keyctl link @u @s; exec /run/probe linked')" \
 		"@s yes, @u yes, @p no, new yes, another's yes"
 
+	# The other consumers.
+	# shellcheck disable=SC2016
+	cryptsetup='new=/opt/forky
+		cryptsetup() { $new/lib64/ld-linux-x86-64.so.2 --library-path $new/usr/lib/x86_64-linux-gnu $new/usr/sbin/cryptsetup "$@"; }
+		keyctl request2 derived disk "64 path,logon,noread nas-disk v1" @s >/dev/null
+		cryptsetup open --batch-mode --type plain --volume-key-keyring=%logon:derived:disk \
+			--cipher aes-xts-plain64 --key-size 512 /dev/vdc disk && blkid -p -o value -s TYPE /dev/mapper/disk
+		cryptsetup close disk'
+	is 'cryptsetup opens the disk in a service' "$(service -- keyctl session - sh -c "$cryptsetup" 2>&1 | tail -n 1)" ext4
+	# shellcheck disable=SC2016
+	afalg='keyctl request2 derived alg "64 path,logon v1" @s >/dev/null
+		head -c 64 /dev/zero | '"$DERIVED"'/bin/afalg encrypt skcipher "xts(aes)" \
+			$(keyctl search @s logon derived:alg) 00000000000000000000000000000000 | sha256sum'
+	modprobe -a af_alg algif_skcipher
+	there=$(as_user 1000 sh -c "$afalg")
+	like 'a user encrypts by AF_ALG' "$there" '^[0-9a-f]{64} '
+	isnt 'something' "$there" "$(sha256sum </dev/null)"
+	is 'and gets the same in a service' "$(service User=user -- keyctl session - sh -c "$afalg" 2>&1 | tail -n 1)" "$there"
+
 	# What else a unit may say.
 	# shellcheck disable=SC2016
 	key='id=$(keyctl add derived test "32 path" @s) && keyctl pipe $id | sha256sum'
@@ -127,6 +146,9 @@ END
 	is 'NoNewPrivileges= alone does not' "$(service NoNewPrivileges=yes -- sh -c "$key")" "$here"
 	like 'with one of the others, programs are on a nosuid mount' \
 		"$(service NoNewPrivileges=yes ProtectSystem=yes -- findmnt -n -o OPTIONS -T /usr/bin/keyctl)" '(^|,)nosuid(,|$)'
+	is 'nor do they together, hardened as a service can be' "$(service NoNewPrivileges=yes ProtectSystem=strict \
+		ProtectHome=yes PrivateTmp=yes PrivateDevices=yes -- sh -c "$key")" "$here"
+	like 'DynamicUser= is served' "$(service DynamicUser=yes -- sh -c "$key")" '^[0-9a-f]{64} '
 	like 'PrivateUsers= is refused' "$(service PrivateUsers=yes -- sh -c "$key")" 'Operation not permitted'
 	user=$(service User=user -- sh -c "$key")
 	like 'User= is another user, who has a key' "$user" '^[0-9a-f]{64} '
