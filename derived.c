@@ -302,24 +302,25 @@ static struct user_key_payload *derive(const struct derived_request *req,
 	*reader_of(payload) = *reader;
 
 	err = derived_root_get(&root);
-	if (!err) {
-		*kcv = derived_check_value(&root.key, DERIVED_USE_KCV,
-					   context, context_len);
-		if ((req->words & DERIVED_KCV) && *kcv != req->kcv)
-			err = derived_refuse(DERIVED_CAUSE_KCV, -EKEYREJECTED,
-					     "the key's check value is %016llx, and kcv=%016llx was asked for",
-					     *kcv, req->kcv);
-		else
-			derived_kdf(&root.key, DERIVED_USE_KEY,
-				    context, context_len,
-				    (u8 *)payload->data, payload->datalen);
-		memzero_explicit(&root, sizeof(root));
-	}
-	if (err) {
-		kfree_sensitive(payload);
-		return ERR_PTR(err);
+	if (err)
+		goto out_wipe;
+	*kcv = derived_check_value(&root.key, DERIVED_USE_KCV,
+				   context, context_len);
+	derived_kdf(&root.key, DERIVED_USE_KEY, context, context_len,
+		    (u8 *)payload->data, payload->datalen);
+	memzero_explicit(&root, sizeof(root));
+
+	if ((req->words & DERIVED_KCV) && *kcv != req->kcv) {
+		err = derived_refuse(DERIVED_CAUSE_KCV, -EKEYREJECTED,
+				     "the key's check value is %016llx, and kcv=%016llx was asked for",
+				     *kcv, req->kcv);
+		goto out_wipe;
 	}
 	return payload;
+
+out_wipe:
+	kfree_sensitive(payload);
+	return ERR_PTR(err);
 }
 
 /* Derives the key for who was identified, into what instantiate() takes. */
