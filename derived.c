@@ -484,6 +484,29 @@ static long derived_read(const struct key *key, char *buffer, size_t buflen)
 /* What the twin's name begins with: names of logon keys have a prefix. */
 #define TWIN_PREFIX	"derived:"
 
+/* A name that is as long cannot be given to any system call (keyctl.c). */
+#define TWIN_NAME_SIZE	4096
+
+/*
+ * Takes a key of ours out of a keyring. key_unlink() takes out whatever has the
+ * name: so look first, for somebody may have put another key there meanwhile.
+ * A moment is left between; the keyring's lock is not ours to take.
+ */
+static void unlink_ours(struct key *keyring, struct key *key)
+{
+	key_ref_t found;
+
+	if (!keyring)
+		return;
+	found = keyring_search(make_key_ref(keyring, true), key->type,
+			       key->description, false);
+	if (IS_ERR(found))
+		return;
+	if (key_ref_to_ptr(found) == key)
+		key_unlink(keyring, key);
+	key_ref_put(found);
+}
+
 /*
  * Makes a key of type logon with the same bytes, for consumers that take that
  * type and not ours, and links it beside: an older one of that name goes.
@@ -502,6 +525,8 @@ static struct key *make_twin(const struct key *target, struct key *keyring,
 	char *name;
 	int err;
 
+	if (strlen(TWIN_PREFIX) + strlen(target->description) >= TWIN_NAME_SIZE)
+		return ERR_PTR(-EINVAL);
 	name = kasprintf(GFP_KERNEL, TWIN_PREFIX "%s", target->description);
 	if (!name)
 		return ERR_PTR(-ENOMEM);
@@ -554,7 +579,7 @@ static int serve_request(struct request_key_auth *rka, struct key *authkey)
 				       rka->dest_keyring, authkey);
 	if (twin) {
 		if (err)
-			key_unlink(rka->dest_keyring, twin);
+			unlink_ours(rka->dest_keyring, twin);
 		key_put(twin);
 	}
 out_free_prep:
@@ -582,10 +607,14 @@ static int derived_request_key(struct key *authkey, void *aux)
 
 	err = serve_request(rka, authkey);
 	if (err) {
-		if (rka->dest_keyring)
-			key_unlink(rka->dest_keyring, rka->target_key);
-		/* Invalidates the authkey, as complete_request_key() would. */
-		key_reject_and_link(rka->target_key, 0, -err, NULL, authkey);
+		unlink_ours(rka->dest_keyring, rka->target_key);
+		/*
+		 * Invalidates the authkey, as complete_request_key() would, and
+		 * tells those who wait for the same key. A signal was only ours.
+		 */
+		key_reject_and_link(rka->target_key, 0,
+				    err == -EINTR ? EAGAIN : -err,
+				    NULL, authkey);
 	}
 	return err;
 }

@@ -100,6 +100,19 @@ unlike 'and neither key is there' "$(cat /proc/keys)" ' nas|derived:nas'
 errno_is 'add_key(2) refuses logon' EINVAL derived nas '64 path,logon nas-disk v1' @s
 like 'and the log says what to type' "$(klog)" 'keyctl request2 derived'
 
+errno_of_request 'a twin whose name nobody could say is not made' EINVAL "$(printf 'n%.0s' $(seq 4090))" '64 path,logon v1'
+like 'the longest that can be said is' "$(request "$(printf 'n%.0s' $(seq 4087))" '64 path,logon v1' @s)" '^[0-9]+$'
+
+# A keyring that the search does not reach: the kernel links the key under construction there before
+# it asks us, over one of that name (documented).
+# shellcheck disable=SC2016
+is 'a refusal costs an older key of that name that was out of reach' "$(keyctl session - sh -c '
+	keyctl request2 derived far "64 path v1" @u >/dev/null
+	keyctl link @u @s; keyctl search @s derived far >/dev/null && echo there; keyctl unlink @u @s
+	keyctl request2 derived far "64 path,kcv=0123456789abcdef v1" @u 2>/dev/null
+	keyctl link @u @s; keyctl search @s derived far 2>&1' 2>/dev/null)" \
+	$'there\nkeyctl_search: Required key not available'
+
 # Default destination keyring, and another user's.
 like 'without a keyring, the default one is used' "$("$DERIVED/bin/addkey" -r derived nas '64 path,logon v1' 0)" '^[0-9]+$'
 like 'a user gets a twin in his own keyring' \
