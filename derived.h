@@ -120,7 +120,7 @@ void derived_root_exit(void);
  * @DERIVED_CAUSE_FS:		G3, the executable is on somebody's own file system
  * @DERIVED_CAUSE_FILE:		G4, the executable has no usable path
  * @DERIVED_CAUSE_ANCHOR:	G5, its path leads elsewhere for the first process
- * @DERIVED_CAUSE_PID_NS:	G6, not in the initial PID namespace
+ * @DERIVED_CAUSE_CONTAINER:	G6, in a container
  * @DERIVED_CAUSE_CSUM:		no SHA-256 of the executable's contents
  * @DERIVED_CAUSE_SIZE:		the executable is larger than csum_max
  * @DERIVED_CAUSE_READER:	somebody else's key is read
@@ -143,7 +143,7 @@ enum derived_cause {
 	DERIVED_CAUSE_FS,
 	DERIVED_CAUSE_FILE,
 	DERIVED_CAUSE_ANCHOR,
-	DERIVED_CAUSE_PID_NS,
+	DERIVED_CAUSE_CONTAINER,
 	DERIVED_CAUSE_CSUM,
 	DERIVED_CAUSE_SIZE,
 	DERIVED_CAUSE_READER,

@@ -19,11 +19,13 @@
 
 #define pr_fmt(fmt) "derived: " fmt
 
+#include <linux/atomic.h>
 #include <linux/cred.h>
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
+#include <linux/hash.h>
 #include <linux/hash_info.h>
 #include <linux/ima.h>
 #include <linux/init_task.h>
@@ -66,6 +68,20 @@ static struct file *current_exe(void)
 static u32 current_init_euid(void)
 {
 	return from_kuid(&init_user_ns, current_euid());
+}
+
+/* Whether the root directory is that of the first process, by whatever mount. */
+static bool has_first_root(void)
+{
+	struct path first, own;
+	bool same;
+
+	get_fs_root(userspace_init_fs, &first);
+	get_fs_root(current->fs, &own);
+	same = own.dentry == first.dentry;
+	path_put(&own);
+	path_put(&first);
+	return same;
 }
 
 /**
@@ -168,7 +184,7 @@ static bool is_on(enum gate gate)
 
 static bool containers;
 module_param(containers, bool, 0444);
-MODULE_PARM_DESC(containers, "also serve programs outside the initial PID namespace (default: no)");
+MODULE_PARM_DESC(containers, "also serve programs in containers that have no user namespace (default: no)");
 
 static char *csum_fs;
 module_param(csum_fs, charp, 0444);
@@ -248,10 +264,14 @@ static bool in_csum_fs(const char *name)
  * it is on a block device, or in memory. By magic and not by name, which a module
  * may choose. Not from a server, which can show one thing to who hashes a file
  * and another one to who runs it, and sets no flag (C6).
+ *
+ * A type that requires a device does not always have one: erofs can be mounted
+ * from a file, which may be on anything. btrfs has several, and s_bdev unset.
  */
 static bool keeps_contents(const struct super_block *sb)
 {
-	return (sb->s_type->fs_flags & FS_REQUIRES_DEV) ||
+	return ((sb->s_type->fs_flags & FS_REQUIRES_DEV) &&
+		(sb->s_bdev || sb->s_magic == BTRFS_SUPER_MAGIC)) ||
 	       sb->s_magic == TMPFS_MAGIC || sb->s_magic == RAMFS_MAGIC ||
 	       sb->s_magic == OVERLAYFS_SUPER_MAGIC ||	/* its layer decides */
 	       in_csum_fs(sb->s_type->name);
@@ -317,8 +337,25 @@ static int gate_file(const struct file *exe)
 /* The kernel's own credentials, for looking up what the caller may not. */
 static const struct cred *kernel_creds;
 
-/* Looks up a path from the root directory of the first process. */
-static int lookup(const char *name, struct path *found)
+/*
+ * Whether the path of an executable was made by mounts that privilege made. In
+ * the initial user namespace (G1), nobody unprivileged has a mount namespace or a
+ * root directory of his own; but he may run a file that is mounted in that of
+ * another process of his (P2), or nowhere (P3).
+ */
+static bool is_under_root(const struct file *exe)
+{
+	struct path root;
+	bool under;
+
+	get_fs_root(current->fs, &root);
+	under = path_is_under(&exe->f_path, &root);
+	path_put(&root);
+	return under;
+}
+
+/* Looks up the path of an executable from the root of the first process. */
+static int lookup(const struct derived_identity *id, struct path *found)
 {
 	const struct cred *old;
 	struct path root;
@@ -328,12 +365,14 @@ static int lookup(const char *name, struct path *found)
 	old = override_creds(kernel_creds);
 	/*
 	 * All of the path is in the dcache, with the executable that keeps it
-	 * there: so mostly, this asks no file system anything.
+	 * there: so mostly, this asks no file system anything. Whoever makes up
+	 * his paths gets nothing but this: he would lead us to an automount, or
+	 * to a file server that does not answer, with key_types_sem held.
 	 */
-	err = vfs_path_lookup(root.dentry, root.mnt, name,
+	err = vfs_path_lookup(root.dentry, root.mnt, id->path,
 			      LOOKUP_NO_SYMLINKS | LOOKUP_CACHED, found);
-	if (err == -EAGAIN)
-		err = vfs_path_lookup(root.dentry, root.mnt, name,
+	if (err == -EAGAIN && is_under_root(id->exe))
+		err = vfs_path_lookup(root.dentry, root.mnt, id->path,
 				      LOOKUP_NO_SYMLINKS, found);
 	revert_creds(old);
 	path_put(&root);
@@ -361,7 +400,7 @@ static int gate_anchor(const struct derived_identity *id)
 
 	if (!is_on(G5))
 		return 0;
-	if (!lookup(id->path, &found)) {
+	if (!lookup(id, &found)) {
 		same = d_inode(found.dentry) == file_inode(id->exe) &&
 		       !(found.mnt->mnt_flags & (MNT_NOSUID | MNT_NOEXEC));
 		path_put(&found);
@@ -373,16 +412,20 @@ static int gate_anchor(const struct derived_identity *id)
 }
 
 /*
- * G6: the initial PID namespace, unless containers=1. Closes P5b: a container
- * without a user namespace, in which the host's own files are mounted. By the
- * PID namespace and not the mount namespace, which hardened services have.
+ * G6: not in a container: the initial PID namespace, and the root directory of
+ * the first process, unless containers=1. Closes P5b: a container without a user
+ * namespace, in which the host's own files are mounted; the root directory tells
+ * where it shares the PID namespace. Not by the mount namespace, which hardened
+ * services have: their root is another mount of the same directory, hence only
+ * the dentries are compared.
  */
-static int gate_pid_ns(void)
+static int gate_container(void)
 {
-	if (is_on(G6) && !containers &&
-	    task_active_pid_ns(current) != &init_pid_ns)
-		return derived_refuse(DERIVED_CAUSE_PID_NS, -EPERM,
-				      "in a container (G6, see containers=)");
+	if (!is_on(G6) || containers)
+		return 0;
+	if (task_active_pid_ns(current) != &init_pid_ns || !has_first_root())
+		return derived_refuse(DERIVED_CAUSE_CONTAINER, -EPERM,
+				      "in a container or a chroot (G6, see containers=)");
 	return 0;
 }
 
@@ -414,6 +457,42 @@ module_param(csum_max, ulong, 0444);
 MODULE_PARM_DESC(csum_max, "largest executable, in bytes, that csum is for (default: 256 MiB)");
 
 /*
+ * How many bytes are being hashed, by effective user. Sixteen users at a time is
+ * how far they can get into each other's way; one counter for all would let any
+ * user keep csum from everybody else, and one for each user must be freed.
+ */
+#define HASHING_BITS	4
+static atomic64_t hashing[1 << HASHING_BITS];
+
+/*
+ * Counts before it hashes, since nothing may wait here: what one user has hashed
+ * at one moment is together no more than csum_max.
+ */
+static int hash_exe(struct file *exe, u32 euid, u8 *digest, size_t digest_size)
+{
+	atomic64_t *const sum = &hashing[hash_32(euid, HASHING_BITS)];
+	const loff_t size = i_size_read(file_inode(exe));
+	int algo;
+
+	/* C12: a sparse file of a terabyte costs nothing to make. */
+	if (size > csum_max)
+		return derived_refuse(DERIVED_CAUSE_SIZE, -EFBIG,
+				      "csum: its executable is larger than csum_max=%lu bytes",
+				      csum_max);
+	if (atomic64_add_return(size, sum) > csum_max) {
+		atomic64_sub(size, sum);
+		return -EAGAIN;
+	}
+	/* Not negative is an enum hash_algo, and 0 is one of them. */
+	algo = ima_file_hash(exe, digest, digest_size);
+	atomic64_sub(size, sum);
+	if (algo < 0)
+		return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
+				      "csum: IMA is off or cannot hash its executable");
+	return algo;
+}
+
+/*
  * IMA hashes the file if its policy did not, and answers with whatever it has:
  * another algorithm (ima_hash=, or security.ima of the file), or the fs-verity
  * digest, which is not a digest of the contents. Only a SHA-256 of the contents
@@ -425,17 +504,9 @@ static int identify_csum(struct derived_identity *id)
 	u8 digest[SHA512_DIGEST_SIZE];	/* the longest that IMA knows */
 	int algo;
 
-	/* C12: a sparse file of a terabyte costs nothing to make. */
-	if (i_size_read(file_inode(id->exe)) > csum_max)
-		return derived_refuse(DERIVED_CAUSE_SIZE, -EFBIG,
-				      "csum: its executable is larger than csum_max=%lu bytes",
-				      csum_max);
-
-	/* Not negative is an enum hash_algo, and 0 is one of them. */
-	algo = ima_file_hash(id->exe, digest, sizeof(digest));
+	algo = hash_exe(id->exe, id->euid, digest, sizeof(digest));
 	if (algo < 0)
-		return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
-				      "csum: IMA is off or cannot hash its executable");
+		return algo;
 	if (algo != HASH_ALGO_SHA256)
 		return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
 				      "csum: IMA answers with %s, not sha256",
@@ -463,7 +534,8 @@ static int identify_reader(const struct file *exe, struct derived_reader *reader
 		return err;
 	reader->dev = stat.dev;
 	reader->ino = stat.ino;
-	reader->generation = file_inode(exe)->i_generation;
+	/* The inode of an overlay has none; that of the layer does. */
+	reader->generation = d_real_inode(file_dentry(exe))->i_generation;
 	reader->euid = current_init_euid();
 	return 0;
 }
@@ -479,7 +551,7 @@ static int identify_process(struct derived_identity *id)
 	err = gate_user_ns();
 	if (err)
 		return err;
-	err = gate_pid_ns();
+	err = gate_container();
 	if (err)
 		return err;
 
@@ -498,7 +570,8 @@ static int identify_process(struct derived_identity *id)
  *
  * Context: process context; with DERIVED_CSUM it reads the whole executable.
  * Return: 0; -EPERM if a gate refuses; -EFBIG if the executable is too large to
- * hash; -EOPNOTSUPP if there is no SHA-256 of its contents; -ENOMEM
+ * hash; -EAGAIN if too much is being hashed for this user; -EOPNOTSUPP if there
+ * is no SHA-256 of its contents; -ENOMEM
  */
 int derived_identify(unsigned int words, struct derived_identity *id)
 {
@@ -553,7 +626,7 @@ int derived_check_reader(const struct derived_reader *reader)
 	/*
 	 * E8: once a file system is unmounted, its device number is given to the
 	 * next one, and a user who mounts the same in a namespace of his own gets
-	 * the same inode number, too.
+	 * the same inode number, too; by FUSE, also the generation that he wants.
 	 */
 	if (!err)
 		err = gate_fs(id.exe, 0);

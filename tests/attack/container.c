@@ -4,8 +4,10 @@
  * a root directory of its own, and no capability.
  *
  *	container [-u|-p] ROOT WHAT
+ *	container -l LOADER WHAT
  *
- * -u: with the host's /usr in it. -p: the same, but in the PID namespace of the caller.
+ * -u: with the host's /usr in it. -p: the same, but in the PID namespace of the caller. -l: with
+ * the root directory of the host, and LOADER bound over that of its programs.
  *
  * gcc: -static
  */
@@ -14,6 +16,8 @@
 
 #include <linux/capability.h>
 #include <sys/mount.h>
+
+#define HOST_LOADER	"/lib64/ld-linux-x86-64.so.2"
 
 static void drop_capabilities(void)
 {
@@ -26,24 +30,8 @@ static void drop_capabilities(void)
 	check("capset", syscall(SYS_capset, &header, none));
 }
 
-int main(int argc, char **argv)
+static void enter_root(const char *root, int with_usr)
 {
-	const int host_pids = argc > 1 && !strcmp(argv[1], "-p");
-	const int with_usr = host_pids || (argc > 1 && !strcmp(argv[1], "-u"));
-	const char *root = argv[1 + with_usr], *what = argv[2 + with_usr];
-
-	alarm(20);
-	if (argc != 3 + with_usr) {
-		fprintf(stderr, "usage: container [-u|-p] ROOT WHAT\n");
-		return 2;
-	}
-	check("unshare", unshare(CLONE_NEWNS | (host_pids ? 0 : CLONE_NEWPID)));
-	if (check("fork", fork())) {
-		wait(NULL);
-		return 0;
-	}
-	alarm(20);
-	check("private", mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 	check("bind", mount(root, root, NULL, MS_BIND, NULL));
 	check("chdir", chdir(root));
 	if (with_usr)
@@ -51,6 +39,28 @@ int main(int argc, char **argv)
 	check("pivot_root", syscall(SYS_pivot_root, ".", "."));
 	check("umount", umount2(".", MNT_DETACH));
 	check("chdir", chdir("/"));
+}
+
+int main(int argc, char **argv)
+{
+	const char option = argc == 4 && argv[1][0] == '-' ? argv[1][1] : 0;
+
+	alarm(20);
+	if (argc != 3 + !!option || (option && !strchr("upl", option))) {
+		fprintf(stderr, "usage: container [-u|-p] ROOT WHAT | -l LOADER WHAT\n");
+		return 2;
+	}
+	check("unshare", unshare(CLONE_NEWNS | (option == 'p' ? 0 : CLONE_NEWPID)));
+	if (check("fork", fork())) {
+		wait(NULL);
+		return 0;
+	}
+	alarm(20);
+	check("private", mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	if (option == 'l')
+		check("bind", mount(argv[2], HOST_LOADER, NULL, MS_BIND, NULL));
+	else
+		enter_root(argv[argc - 2], !!option);
 	drop_capabilities();
-	run(X, what);
+	run(X, argv[argc - 1]);
 }

@@ -24,12 +24,13 @@ table='
 P1|EPERM|1 2 5|KEY|KEY|own file bound over X in a user and mount namespace
 P2|EPERM|5|KEY|KEY|the same, run from outside, through /proc/PID/root
 P3|EPERM|5|KEY|KEY|program in a detached mount, by descriptor
-P4|EPERM|5|KEY|KEY|chroot(2) by who may, own file at the path of X
-P4:user|EPERM|1 2 5|KEY|KEY|the same in a user namespace
-P4b|another key||another key|another key|fchroot(2) to no root directory at all
+P4|EPERM|5 6|KEY|KEY|chroot(2) by who may, own file at the path of X
+P4:user|EPERM|1 2 5 6|KEY|KEY|the same in a user namespace
+P4b|EPERM|6|another key|another key|fchroot(2) to no root directory at all
 P5|EPERM|5 6|KEY|KEY|container without a user namespace, own file at the path of X
 P5b|EPERM|6|KEY|KEY|the same with the /usr of the host, and another loader for X
-P5b:pid|KEY||KEY|KEY|the same, but in the PID namespace of the host
+P5b:pid|EPERM|6|KEY|KEY|the same, but in the PID namespace of the host
+P5b:root|EPERM|6|KEY|KEY|the same, with the root directory of the host, and another loader for X
 P6|EPERM|4 5|KEY|KEY|deleted program, whose path the kernel prints as that of "y (deleted)"
 P6b|EPERM|4|KEY|KEY|the same, and "y (deleted)" is another link to it
 P7|KEY||KEY|KEY|directories of the attacker change places (both paths are his)
@@ -78,6 +79,7 @@ attack() {
 	P5)		"$bin/container" $home/tree "$what" ;;
 	P5b)		"$bin/container" -u /srv/container "$what" ;;
 	P5b:pid)	"$bin/container" -p /srv/container "$what" ;;
+	P5b:root)	"$bin/container" -l "$bin/evil-loader" "$what" ;;
 	P6|P6b)		install -o 1000 -m 755 "$bin/names" y
 			as_attacker ./y "$row" "$what" "$bin/x" ;;
 	P7)		install -d -o 1000 a b
