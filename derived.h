@@ -134,6 +134,8 @@ void derived_root_exit(void);
  * @DERIVED_CAUSE_TPM_LEFT:	something of ours could not be removed from the TPM
  * @DERIVED_CAUSE_ROOT:		the root, and how it came from the TPM
  * @DERIVED_CAUSE_ROOT_CHANGED:	the root is another one than before
+ * @DERIVED_CAUSE_SESSION:	what crosses the TPM's bus is not encrypted
+ * @DERIVED_CAUSE_NULL_NAME:	the null primary key's name
  * @DERIVED_CAUSES:		how many there are
  */
 enum derived_cause {
@@ -157,6 +159,8 @@ enum derived_cause {
 	DERIVED_CAUSE_TPM_LEFT,
 	DERIVED_CAUSE_ROOT,
 	DERIVED_CAUSE_ROOT_CHANGED,
+	DERIVED_CAUSE_SESSION,
+	DERIVED_CAUSE_NULL_NAME,
 	DERIVED_CAUSES
 };
 

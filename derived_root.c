@@ -134,6 +134,27 @@ static void fetch_work(struct work_struct *work)
 	fetch->err = derived_tpm_fetch(&fetch->root, &fetch->tpm);
 }
 
+/* Tells the administrator how far the session is to be believed. */
+static void note_session(const struct derived_tpm *tpm, bool first,
+			 bool otherwise, bool null_changed)
+{
+	/* With no session of our own, it is all zero. */
+	const bool salted = tpm->null_name[1];
+
+	if (tpm->unencrypted[0] &&
+	    (first || (otherwise && derived_may_log(DERIVED_CAUSE_SESSION))))
+		pr_notice("no encrypted session: %s\n", tpm->unencrypted);
+	if (salted &&
+	    (first || ((otherwise || null_changed) &&
+		       derived_may_log(DERIVED_CAUSE_NULL_NAME))))
+		pr_info("the name of the TPM's null primary key %s %*phN: %s\n",
+			null_changed ? "changed to" : "is",
+			(int)sizeof(tpm->null_name), tpm->null_name,
+			null_changed ?
+			"the TPM was reset (as by hibernation), or somebody is on its bus" :
+			"certify it to know that nobody is on its bus");
+}
+
 /*
  * Notes what a fetch brought, holds the root if that may be, and tells the
  * administrator. @before is what "forgotten" was when it began.
@@ -142,7 +163,7 @@ static void note_fetch(const struct fetch *fetch, unsigned int before)
 {
 	const struct derived_tpm *tpm = &fetch->tpm;
 	const u64 check = fetch->root.check;
-	bool first, changed, otherwise;
+	bool first, changed, otherwise, null_changed;
 	u64 check_before;
 
 	spin_lock(&root_lock);
@@ -158,6 +179,9 @@ static void note_fetch(const struct fetch *fetch, unsigned int before)
 	first = !root_seen;
 	changed = root_seen && check_before != check;
 	otherwise = root_seen && root_tpm.session != tpm->session;
+	null_changed = root_seen && !otherwise &&
+		       memcmp(root_tpm.null_name, tpm->null_name,
+			      sizeof(tpm->null_name));
 	if (!fetch->err) {
 		root_seen = true;
 		root_check = check;
@@ -186,6 +210,7 @@ static void note_fetch(const struct fetch *fetch, unsigned int before)
 			check, tpm->session, tpm->vendor,
 			tpm->firmware[0] >> 16, tpm->firmware[0] & 0xffff,
 			tpm->firmware[1] >> 16, tpm->firmware[1] & 0xffff);
+	note_session(tpm, first, otherwise, null_changed);
 }
 
 /* With fetch_lock held: from what another one fetched meanwhile, or the TPM. */
@@ -352,11 +377,14 @@ static int status_get(char *buffer, const struct kernel_param *kp)
 			  "root check: %016llx\n"
 			  "root: %s, %s\n"
 			  "session: %s\n"
+			  "null primary: %*phN\n"
 			  "TPM vendor: %s\n"
 			  "TPM firmware: %u.%u.%u.%u\n",
 			  check, root_mode_names[root_mode],
 			  held ? "held in memory" : "not held",
-			  tpm.session, tpm.vendor,
+			  tpm.session,
+			  tpm.null_name[1] ? (int)sizeof(tpm.null_name) : 0,
+			  tpm.null_name, tpm.vendor,
 			  tpm.firmware[0] >> 16, tpm.firmware[0] & 0xffff,
 			  tpm.firmware[1] >> 16, tpm.firmware[1] & 0xffff);
 }

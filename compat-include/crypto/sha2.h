@@ -76,6 +76,7 @@ compat_hmac_sha256_final(struct compat_hmac_sha256_ctx *ctx,
 	memzero_explicit(ctx, sizeof(*ctx));
 }
 
+#define sha256_ctx		sha256_state
 #define hmac_sha256_key		compat_hmac_sha256_key
 #define hmac_sha256_ctx		compat_hmac_sha256_ctx
 #define hmac_sha256_preparekey	compat_hmac_sha256_preparekey

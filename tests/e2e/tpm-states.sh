@@ -109,7 +109,7 @@ case $BOOT in
 	klog_mark
 	refused_with 'with a full TPM a request is refused with EAGAIN' EAGAIN
 	like 'the log says that the TPM is full' "$(klog)" \
-		'^derived: .*refused: the TPM is busy or full \(TPM2_CreatePrimary: TPM_RC 0x902\)$'
+		'^derived: .*refused: the TPM is busy or full \(TPM2_CreatePrimary \(null\): TPM_RC 0x902\)$'
 	is "the others' three objects are still there" "$(tpm getcap handles-transient | wc -l)" 3
 	tpm flushcontext -t
 	forget

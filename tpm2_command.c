@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A command to the TPM, its answer, and what a failure means.
+ *
+ * Nothing here looks at current: the conversation is held by a worker, which no
+ * signal reaches (derived_root.c). What there is to say goes to who asked.
+ */
+
+#include <linux/errno.h>
+#include <linux/kernel.h>
+
+#include "tpm2_command.h"
+
+#define TPM_RC_HIERARCHY	0x085
+#define TPM_RC_AUTH_FAIL	0x08E
+#define TPM_RC_POLICY_FAIL	0x09D
+#define TPM_RC_BAD_AUTH		0x0A2
+#define TPM_RC_DISABLED		0x120
+#define TPM_RC_AUTH_MISSING	0x125
+#define TPM_RC_AUTH_UNAVAILABLE	0x12F
+#define TPM_RC_WARN		0x900
+#define TPM_RC_LOCKOUT		0x921
+
+/**
+ * derived_tpm_fail() - note why a fetch fails
+ * @tpm:	where to
+ * @cause:	what the line in the log is about
+ * @err:	a negative errno
+ * @fmt:	the line
+ *
+ * Return: @err
+ */
+int derived_tpm_fail(struct derived_tpm *tpm, enum derived_cause cause, int err,
+		     const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(tpm->why, sizeof(tpm->why), fmt, args);
+	va_end(args);
+	tpm->cause = cause;
+	return err;
+}
+
+/**
+ * derived_tpm_fail_rc() - note that a command failed
+ * @tpm:	where to
+ * @command:	its name
+ * @rc:		a TPM return code, or an errno: of the TPM layer, or -EBADMSG if
+ *		the answer is nonsense
+ *
+ * Return: what it means to the caller: -ENXIO, -EACCES, -EAGAIN, -ETIME, -ENOMEM
+ * or -EIO
+ */
+int derived_tpm_fail_rc(struct derived_tpm *tpm, const char *command, int rc)
+{
+	switch (rc) {
+	case -ENODEV:
+	case -ENXIO:
+	case -EPIPE:
+	case -ECANCELED:		/* by the driver, which is being removed */
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO,
+					"the TPM went away during %s (errno %d)",
+					command, -rc);
+	case -EFAULT:			/* the TPM layer's, for a bad size */
+	case -EBADMSG:			/* ours */
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+					"the TPM answered nonsense to %s",
+					command);
+	case -ENOMEM:
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -ENOMEM,
+					"no memory for %s", command);
+	case -ETIME:
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -ETIME,
+					"the TPM did not answer %s in time",
+					command);
+	}
+	if (rc < 0)
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+					"the TPM driver failed at %s (errno %d)",
+					command, -rc);
+
+	switch (tpm2_rc_value(rc)) {
+	case TPM_RC_HIERARCHY:
+	case TPM_RC_DISABLED:
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
+					"the TPM's owner hierarchy is disabled (%s: TPM_RC 0x%03x)",
+					command, rc);
+	case TPM_RC_BAD_AUTH:
+	case TPM_RC_AUTH_FAIL:
+	case TPM_RC_AUTH_MISSING:
+	case TPM_RC_AUTH_UNAVAILABLE:
+	case TPM_RC_POLICY_FAIL:
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
+					"the TPM's owner hierarchy has a password (%s: TPM_RC 0x%03x)",
+					command, rc);
+	case TPM_RC_LOCKOUT:
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
+					"the TPM is in lockout (%s: TPM_RC 0x%03x)",
+					command, rc);
+	}
+	/* From 0x910 on it is about our handles, which we have from the TPM. */
+	if ((rc & ~0x7f) == TPM_RC_WARN && (rc & ~0xf) != TPM2_RC_REFERENCE_H0)
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
+					"the TPM is busy or full (%s: TPM_RC 0x%03x)",
+					command, rc);
+	return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+				"the TPM failed at %s (TPM_RC 0x%03x)",
+				command, rc);
+}
+
+/**
+ * derived_tpm_has_command() - whether the TPM has a command
+ * @chip:	the TPM
+ * @command:	its code
+ * @handles:	how many handles it has by the specification
+ * @response_handles: how many its response has
+ *
+ * By what the TPM said when it was found. The kernel's sessions take the TPM's
+ * word for how many handles there are, so that has to be right, too.
+ *
+ * Return: 1, 0, or -EBADMSG if it said nonsense
+ */
+int derived_tpm_has_command(const struct tpm_chip *chip, u32 command,
+			    unsigned int handles, unsigned int response_handles)
+{
+	u32 i, attrs;
+
+	for (i = 0; i < chip->nr_commands; i++) {
+		attrs = chip->cc_attrs_tbl[i];
+		if ((attrs & GENMASK(15, 0)) != command ||
+		    (attrs & BIT(TPM2_CC_ATTR_VENDOR)))
+			continue;
+		if (((attrs >> TPM2_CC_ATTR_CHANDLES) & GENMASK(2, 0)) != handles ||
+		    ((attrs >> TPM2_CC_ATTR_RHANDLE) & 1) != response_handles)
+			return -EBADMSG;
+		return 1;
+	}
+	return 0;
+}
+
+/**
+ * derived_tpm_send() - send a command
+ * @chip:	the TPM
+ * @buf:	the command, and then the response
+ *
+ * The TPM layer hands down a return code as an int: one of 0xfffffff4, say,
+ * would pose as -ENOMEM.
+ *
+ * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
+ * Return: 0, a negative errno, -EBADMSG being nonsense, or a TPM return code
+ */
+int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf)
+{
+	const struct tpm_header *header = (const struct tpm_header *)buf->data;
+	int rc = tpm_transmit_cmd(chip, buf, 0, NULL);
+
+	if (rc < 0 && be32_to_cpu(header->return_code) == (u32)rc)
+		return -EBADMSG;
+	return rc;
+}
+
+/**
+ * derived_tpm_flush() - remove an object or a session from the TPM
+ * @chip:	the TPM
+ * @buf:	to send the command with
+ * @handle:	what to remove; 0: nothing
+ * @tpm:	where to note that it could not be removed
+ *
+ * Not by tpm2_flush_context(): that allocates, and leaves the object where it is
+ * when it cannot.
+ *
+ * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
+ */
+void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
+		       struct derived_tpm *tpm)
+{
+	int rc;
+
+	if (!handle)
+		return;
+	tpm_buf_reset(buf, TPM2_ST_NO_SESSIONS, TPM2_CC_FLUSH_CONTEXT);
+	tpm_buf_append_u32(buf, handle);
+	rc = derived_tpm_send(chip, buf);
+	if (rc && tpm2_rc_value(rc) != TPM2_RC_HANDLE)
+		tpm->left = handle;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A command to the TPM, its answer, and what a failure means.
+ *
+ * "Part" is a part of the TCG's TPM 2.0 Library specification.
+ */
+#ifndef _DERIVED_TPM2_COMMAND_H
+#define _DERIVED_TPM2_COMMAND_H
+
+#include <linux/bits.h>
+#include <linux/string.h>
+#include <linux/tpm.h>
+#include <linux/types.h>
+#include <linux/unaligned.h>
+#include <crypto/sha2.h>
+
+#include "tpm2_hmac.h"
+
+/* Part 2: what <linux/tpm.h> does not have. */
+#define TPM_RH_OWNER		0x40000001
+#define TPM_HT_HMAC_SESSION	0x02
+#define TPM_RC_COMMAND_CODE	0x143
+
+/**
+ * struct tpm2_reader - what is left to read of a response
+ * @data:	the bytes
+ * @left:	how many
+ * @bad:	somebody read past the end: it stays bad, and all that is read 0
+ *
+ * tpm_buf_read_*() are not used: they WARN() at what is cut short, and whoever
+ * answers as the TPM could bring down a machine with panic_on_warn.
+ */
+struct tpm2_reader {
+	const u8 *data;
+	size_t left;
+	bool bad;
+};
+
+static inline const u8 *tpm2_take(struct tpm2_reader *r, size_t len)
+{
+	const u8 *data = r->data;
+
+	if (r->bad || len > r->left) {
+		r->bad = true;
+		return NULL;
+	}
+	r->data += len;
+	r->left -= len;
+	return data;
+}
+
+static inline u8 tpm2_take_u8(struct tpm2_reader *r)
+{
+	const u8 *data = tpm2_take(r, 1);
+
+	return data ? *data : 0;
+}
+
+static inline u16 tpm2_take_u16(struct tpm2_reader *r)
+{
+	const u8 *data = tpm2_take(r, 2);
+
+	return data ? get_unaligned_be16(data) : 0;
+}
+
+static inline u32 tpm2_take_u32(struct tpm2_reader *r)
+{
+	const u8 *data = tpm2_take(r, 4);
+
+	return data ? get_unaligned_be32(data) : 0;
+}
+
+/* A TPM2B: what comes after the u16 that says how long it is. */
+static inline struct tpm2_reader tpm2_take_sized(struct tpm2_reader *r)
+{
+	struct tpm2_reader sized = { .left = tpm2_take_u16(r) };
+
+	sized.data = tpm2_take(r, sized.left);
+	sized.bad = r->bad;
+	return sized;
+}
+
+/* Whether all was read, and nothing beyond. */
+static inline bool tpm2_consumed(const struct tpm2_reader *r)
+{
+	return !r->bad && !r->left;
+}
+
+/* Whether what is left is @len bytes that equal @data. */
+static inline bool tpm2_is_rest(const struct tpm2_reader *r, const void *data,
+				size_t len)
+{
+	return !r->bad && r->left == len && !memcmp(r->data, data, len);
+}
+
+__printf(4, 5)
+int derived_tpm_fail(struct derived_tpm *tpm, enum derived_cause cause, int err,
+		     const char *fmt, ...);
+int derived_tpm_fail_rc(struct derived_tpm *tpm, const char *command, int rc);
+int derived_tpm_has_command(const struct tpm_chip *chip, u32 command,
+			    unsigned int handles, unsigned int response_handles);
+int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf);
+void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
+		       struct derived_tpm *tpm);
+
+#endif /* _DERIVED_TPM2_COMMAND_H */

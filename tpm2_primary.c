@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Primary objects: what the TPM makes out of a seed of its own and a template.
+ */
+
+#include <linux/errno.h>
+#include <linux/string.h>
+#include <linux/tpm.h>
+#include <linux/unaligned.h>
+#include <crypto/sha2.h>
+
+#include "tpm2_session.h"
+
+/* TPM2B_SENSITIVE_CREATE: no userAuth, no data. */
+static const u8 sensitive[] = { 0x00, 0x04, 0x00, 0x00, 0x00, 0x00 };
+
+/*
+ * Checks the parameters of the response to TPM2_CreatePrimary (Part 3, 24.1),
+ * all but the meaning of the public area, and computes the object's name.
+ *
+ * Returns 0 or -EBADMSG.
+ */
+static int check_response(struct tpm2_reader *params, u32 hierarchy,
+			  struct derived_primary *primary)
+{
+	struct tpm2_reader public, creation, creation_hash, name;
+	u8 hash[SHA256_DIGEST_SIZE];
+	u32 ticket_hierarchy;
+	const u8 *selected;
+	u16 ticket_tag;
+
+	public = tpm2_take_sized(params);
+	creation = tpm2_take_sized(params);
+	creation_hash = tpm2_take_sized(params);
+	ticket_tag = tpm2_take_u16(params);
+	ticket_hierarchy = tpm2_take_u32(params);
+	tpm2_take_sized(params);		/* the ticket's digest */
+	name = tpm2_take_sized(params);
+	if (!tpm2_consumed(params) || public.left > sizeof(primary->public))
+		return -EBADMSG;
+
+	memcpy(primary->public, public.data, public.left);
+	primary->public_len = public.left;
+	put_unaligned_be16(TPM_ALG_SHA256, primary->name);
+	sha256(public.data, public.left, primary->name + 2);
+	if (!tpm2_is_rest(&name, primary->name, sizeof(primary->name)))
+		return -EBADMSG;
+
+	sha256(creation.data, creation.left, hash);
+	if (!tpm2_is_rest(&creation_hash, hash, sizeof(hash)))
+		return -EBADMSG;
+
+	if (ticket_tag != TPM2_ST_CREATION || ticket_hierarchy != hierarchy)
+		return -EBADMSG;
+
+	/* TPMS_CREATION_DATA: no PCR selected, no outsideInfo, as was asked. */
+	selected = tpm2_take(&creation, 4);
+	if (!selected || get_unaligned_be32(selected))
+		return -EBADMSG;
+	tpm2_take_sized(&creation);		/* pcrDigest */
+	tpm2_take_u8(&creation);		/* locality */
+	tpm2_take_u16(&creation);		/* parentNameAlg */
+	tpm2_take_sized(&creation);		/* parentName */
+	tpm2_take_sized(&creation);		/* parentQualifiedName */
+	if (tpm2_take_sized(&creation).left || !tpm2_consumed(&creation))
+		return -EBADMSG;
+	return 0;
+}
+
+/**
+ * derived_primary_create() - create a primary object (TPM2_CreatePrimary)
+ * @session:	what to authorize it with
+ * @buf:	to send the command with
+ * @hierarchy:	TPM_RH_OWNER or TPM2_RH_NULL
+ * @public:	the template, a TPMT_PUBLIC
+ * @public_len:	bytes of @public
+ * @primary:	the result; flush its .handle in any case
+ * @tpm:	where to note what could not be removed
+ *
+ * That @primary->public is what the template asks for is left to the caller, who
+ * knows which of its fields are the TPM's.
+ *
+ * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
+ * Return: 0, a negative errno, -EBADMSG being nonsense, or a TPM return code
+ */
+int derived_primary_create(struct derived_session *session, struct tpm_buf *buf,
+			   u32 hierarchy, const u8 *public, size_t public_len,
+			   struct derived_primary *primary,
+			   struct derived_tpm *tpm)
+{
+	struct tpm2_reader params;
+	int rc;
+
+	primary->handle = 0;
+	rc = derived_session_begin(session, buf, TPM2_CC_CREATE_PRIMARY,
+				   hierarchy, NULL, 0, DERIVED_SESSION_CONTINUE);
+	if (rc)
+		return rc;
+	tpm_buf_append(buf, sensitive, sizeof(sensitive));
+	tpm_buf_append_u16(buf, public_len);
+	tpm_buf_append(buf, public, public_len);
+	tpm_buf_append_u16(buf, 0);		/* outsideInfo */
+	tpm_buf_append_u32(buf, 0);		/* creationPCR */
+
+	rc = derived_session_transmit(session, buf, &primary->handle, &params);
+	if (!rc)
+		rc = check_response(&params, hierarchy, primary);
+	return rc;
+}
