@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# sessions.sh: the module's own session with the TPM: what it is made of, what the log says of it,
+# and that its null primary key is the one that an administrator can certify. What crosses the bus is
+# looked at in bus.sh, and what a lying TPM comes to in tpm-faults.sh.
+#
+# vm: boot tpm=golden
+
+. "$DERIVED/tests/lib.sh"
+
+golden=$(awk -F'\t' '$1 == "root" && $2 == "golden" { print $3 }' "$DERIVED/tests/vectors/golden.tsv")
+parameters=/sys/module/derived_keys/parameters
+session() { sed -n 's/^session: //p' $parameters/status; }
+
+plan_later
+# Vectors that no code of ours has made.
+ok 'KDFa and KDFe give what an independent implementation gives' insmod "$DERIVED/modules/kdf-vectors.ko"
+like 'the log says so' "$(dmesg)" 'kdf-vectors: 414 outputs compared in 14 ways, 0 wrong$'
+rmmod kdf_vectors
+fails 'with a wrong vector that is noticed' insmod "$DERIVED/modules/kdf-vectors.ko" wrong=1
+
+klog_mark
+ok 'the module loads' load_module
+is 'the session is its own' "$(session)" "own, the TPM's answer is encrypted on its bus"
+is 'the root is the golden one' "$(sed -n 's/^root check: //p' $parameters/status)" "$golden"
+name=$(sed -n 's/^null primary: //p' $parameters/status)
+like 'status has the name of the null primary key' "$name" '^000b[0-9a-f]{64}$'
+like 'so has the log' "$(klog)" "^derived: the name of the TPM's null primary key is $name: certify"
+# As Documentation/derived.rst says.
+ok 'tpm2-tools make the same key' tpm2_createprimary -T device:/dev/tpmrm0 -Q -C n -g sha256 \
+	-G ecc256:aes128cfb -c /tmp/null.ctx \
+	-a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt'
+ok 'and read its name' tpm2_readpublic -T device:/dev/tpmrm0 -Q -c /tmp/null.ctx -n /tmp/null.name
+is 'which is the one in the log' "$(od -An -v -tx1 /tmp/null.name | tr -d ' \n')" "$name"
+klog_mark
+echo 1 >$parameters/forget
+ok 'fetched again, a key is made' keyctl add derived again '32 path' @s
+is 'the name is the same until the TPM is reset' "$(sed -n 's/^null primary: //p' $parameters/status)" "$name"
+is 'so nothing more is said' "$(klog | grep -c 'null primary')" 0
+unload_module
+
+ok 'with require_encryption=1 it loads' load_module require_encryption=1
+ok 'and serves, since it can encrypt' keyctl add derived again '32 path' @s
+is 'the parameter is shown' "$(cat $parameters/require_encryption)" Y
+unload_module
+tpm_slots_empty 'nothing is left in the TPM'
+done_testing
