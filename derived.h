@@ -15,7 +15,7 @@ struct file;
 #define DERIVED_LENGTH_MAX	1024
 #define DERIVED_MIXIN_MAX	256	/* bytes */
 
-/* derived.c */
+/* derived_request.c */
 
 /* The words of a request: what to bind to, and how. */
 #define DERIVED_PATH	BIT(0)	/* bind to the executable's path */
@@ -42,6 +42,7 @@ struct derived_request {
 
 int derived_parse(const void *data, size_t len, struct derived_request *req);
 int derived_parse_check_value(const char *s, size_t len, u64 *value);
+const char *derived_word_name(unsigned int word);
 
 /* derived_kdf.c */
 

@@ -42,6 +42,7 @@
 #define TPM_ALG_XOR		0x000A
 #define TPM_SE_HMAC		0x00
 #define TPM_RC_FMT1		0x080
+#define TPM_RC_MAX		0xfff
 
 static bool require_encryption;
 module_param(require_encryption, bool, 0444);
@@ -483,13 +484,14 @@ static int start_auth_session(struct derived_session *session,
 }
 
 /*
- * Whether an error says that the TPM cannot do this, for which there is no
- * session of our own. Not if it is busy or failed: to send in clear, for that,
+ * Whether an error says that the TPM cannot do this: that it has no such command,
+ * or does not like a parameter ("format one", Part 2, 6.6.2). Not if it is busy or failed: to send in clear, for that,
  * what would else be encrypted, is worse than to try again.
  */
 static bool is_unsupported(int rc)
 {
-	return rc > 0 && ((rc & TPM_RC_FMT1) || rc == TPM_RC_COMMAND_CODE);
+	return rc == TPM_RC_COMMAND_CODE ||
+	       (rc > 0 && rc <= TPM_RC_MAX && (rc & TPM_RC_FMT1));
 }
 
 /*

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a request may be: "<length> <word>[,<word>...] [<mixin>]".
+ *
+ * Nothing here needs a kernel around it: tests/fuzz/ has this file and
+ * derived_kdf.c run as a program, with what no administrator would type.
+ */
+
+#include <linux/array_size.h>
+#include <linux/ctype.h>
+#include <linux/errno.h>
+#include <linux/hex.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+
+#include "derived.h"
+
+#define CHECK_VALUE_DIGITS	16
+
+/* What a request may say between its length and its mixin. */
+static const struct {
+	const char *name;
+	unsigned int word;
+} words[] = {
+	{ "path",	DERIVED_PATH },
+	{ "csum",	DERIVED_CSUM },
+	{ "noread",	DERIVED_NOREAD },
+	{ "kcv=",	DERIVED_KCV },
+	{ "logon",	DERIVED_LOGON },
+};
+
+/* What no mixin begins with: words that mean something elsewhere, or will. */
+static const char * const not_a_mixin[] = {
+	"path", "csum", "verity", "noread", "logon", "kcv", "pcrs", "capped",
+};
+
+static bool is_word(const u8 *s, size_t len, const char *word)
+{
+	return len == strlen(word) && !memcmp(s, word, len);
+}
+
+/* How many bytes of @s come before the first one of @stops. */
+static size_t span_until(const u8 *s, size_t len, const char *stops)
+{
+	size_t n = 0;
+
+	/* No NUL gets here, which strchr() would find in any string. */
+	while (n < len && !strchr(stops, s[n]))
+		n++;
+	return n;
+}
+
+/**
+ * derived_parse_check_value() - parse a check value
+ * @s:		16 lower-case hexadecimal digits, and nothing else
+ * @len:	bytes of @s
+ * @value:	the result
+ *
+ * Stricter than kstrtou64(): each value has one spelling.
+ *
+ * Return: 0 or -EINVAL
+ */
+int derived_parse_check_value(const char *s, size_t len, u64 *value)
+{
+	u64 v = 0;
+	size_t i;
+
+	if (len != CHECK_VALUE_DIGITS)
+		return -EINVAL;
+	for (i = 0; i < len; i++) {
+		if (!isxdigit(s[i]) || isupper(s[i]))
+			return -EINVAL;
+		v = v << 4 | hex_to_bin(s[i]);
+	}
+	*value = v;
+	return 0;
+}
+
+static int parse_length(const u8 *s, size_t len, u32 *length)
+{
+	u32 value = 0;
+	size_t i;
+
+	if (!len)
+		return -EINVAL;
+	for (i = 0; i < len; i++)
+		if (!isdigit(s[i]))
+			return -EINVAL;
+	if (s[0] == '0' && len > 1)
+		return -EINVAL;
+
+	for (i = 0; i < len; i++) {
+		value = 10 * value + (s[i] - '0');
+		/* However many digits follow. */
+		if (value > DERIVED_LENGTH_MAX)
+			return -ERANGE;
+	}
+	if (value < DERIVED_LENGTH_MIN)
+		return -ERANGE;
+	*length = value;
+	return 0;
+}
+
+static int parse_word(const u8 *s, size_t len, struct derived_request *req)
+{
+	const size_t kcv_len = strlen("kcv=");
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		if (words[i].word == DERIVED_KCV) {
+			if (len < kcv_len ||
+			    !is_word(s, kcv_len, words[i].name))
+				continue;
+			if (derived_parse_check_value((const char *)s + kcv_len,
+						      len - kcv_len, &req->kcv))
+				return -EINVAL;
+		} else if (!is_word(s, len, words[i].name)) {
+			continue;
+		}
+		if (req->words & words[i].word)
+			return -EINVAL;
+		req->words |= words[i].word;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int parse_words(const u8 *s, size_t len, struct derived_request *req)
+{
+	size_t n;
+	int err;
+
+	for (;;) {
+		n = span_until(s, len, ",");
+		err = parse_word(s, n, req);
+		if (err)
+			return err;
+		if (n == len)
+			break;
+		s += n + 1;
+		len -= n + 1;
+	}
+	return req->words & (DERIVED_PATH | DERIVED_CSUM) ? 0 : -EINVAL;
+}
+
+static int check_mixin(const u8 *s, size_t len)
+{
+	size_t i, n;
+
+	if (len > DERIVED_MIXIN_MAX)
+		return -E2BIG;
+	if (!len || s[0] == ' ' || s[len - 1] == ' ')
+		return -EINVAL;
+
+	n = span_until(s, len, " ,=");
+	for (i = 0; i < ARRAY_SIZE(not_a_mixin); i++)
+		if (is_word(s, n, not_a_mixin[i]))
+			return -EINVAL;
+
+	/* [a-z][a-z0-9_]*= */
+	if (!islower(s[0]) || !isascii(s[0]))
+		return 0;
+	for (i = 1; i < len; i++)
+		if (!isascii(s[i]) ||
+		    !(islower(s[i]) || isdigit(s[i]) || s[i] == '_'))
+			break;
+	return i < len && s[i] == '=' ? -EINVAL : 0;
+}
+
+/**
+ * derived_parse() - parse a request
+ * @data:	the request, "<length> <word>[,<word>...] [<mixin>]", without NUL
+ * @len:	bytes of @data
+ * @req:	the result; its mixin points into @data
+ *
+ * Refuses whatever is not exactly so, above all what is easy to overlook: a
+ * stray newline, two spaces, an option where the mixin stands.
+ *
+ * Return: 0; -EINVAL; -ERANGE if the length is a number out of range, whatever
+ * follows; -E2BIG if the request is longer than a page or its mixin longer than
+ * DERIVED_MIXIN_MAX
+ */
+int derived_parse(const void *data, size_t len, struct derived_request *req)
+{
+	const u8 *s = data;
+	size_t i, n;
+	int err;
+
+	memset(req, 0, sizeof(*req));
+	if (!len)
+		return -EINVAL;
+	if (len > PAGE_SIZE)
+		return -E2BIG;
+	for (i = 0; i < len; i++)
+		if (s[i] < 0x20 || s[i] == 0x7f)
+			return -EINVAL;
+
+	n = span_until(s, len, " ");
+	err = parse_length(s, n, &req->length);
+	if (err)
+		return err;
+	if (n == len)
+		return -EINVAL;
+	s += n + 1;
+	len -= n + 1;
+
+	n = span_until(s, len, " ");
+	err = parse_words(s, n, req);
+	if (err || n == len)
+		return err;
+	s += n + 1;
+	len -= n + 1;
+
+	req->mixin = s;
+	req->mixin_len = len;
+	return check_mixin(s, len);
+}
+
+
+/**
+ * derived_word_name() - what a word of a request is called
+ * @word:	one of DERIVED_PATH to DERIVED_LOGON
+ *
+ * Context: any.
+ * Return: its name, static, or NULL if there is no such word
+ */
+const char *derived_word_name(unsigned int word)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (words[i].word == word)
+			return words[i].name;
+	return NULL;
+}
