@@ -12,12 +12,13 @@ DESTDIR ?=
 KERNELS ?= 6.12 7.3
 KERNEL ?= 6.12
 TESTS ?=
+FUZZ_SECONDS ?= 10
 
 run = scripts/vm run $(KERNELS:%=--kernel %)
 
 all: module
 
-.PHONY: all module demo check check-quick static selftest vm bench install uninstall clean help
+.PHONY: all module demo check static selftest fuzz vm bench install uninstall clean help
 
 help:
 	@echo 'For your own kernel ($(KERNEL_RELEASE)):'
@@ -34,6 +35,7 @@ help:
 	@echo 'Parts of "make check":'
 	@echo '  make static          style, sparse, kernel-doc, shellcheck, documentation'
 	@echo '  make selftest        the test harness itself: what must turn a run red does'
+	@echo '  make fuzz            the parser of requests, with FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo '  make check TESTS="request identity"   tests by name (tests/e2e/NAME.sh)'
 	@echo ''
 	@echo 'Variables:'
@@ -73,7 +75,11 @@ bench:
 
 check:
 	@scripts/setup
-	@scripts/check $(KERNELS:%=--kernel %) $(TESTS)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check $(KERNELS:%=--kernel %) $(TESTS)
+
+fuzz:
+	@scripts/setup
+	@scripts/check-fuzz $(FUZZ_SECONDS)
 
 static:
 	@scripts/setup

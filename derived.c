@@ -83,6 +83,7 @@ static struct user_key_payload *derive(const struct derived_request *req,
 	struct derived_root root;
 	int err;
 
+	*kcv = 0;
 	payload = kzalloc(READER_OFFSET(req->length) + sizeof(*reader),
 			  GFP_KERNEL);
 	if (!payload)

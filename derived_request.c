@@ -216,7 +216,6 @@ int derived_parse(const void *data, size_t len, struct derived_request *req)
 	return check_mixin(s, len);
 }
 
-
 /**
  * derived_word_name() - what a word of a request is called
  * @word:	one of DERIVED_PATH to DERIVED_LOGON

@@ -42,6 +42,7 @@ static inline const u8 *tpm2_take(struct tpm2_reader *r, size_t len)
 
 	if (r->bad || len > r->left) {
 		r->bad = true;
+		r->left = 0;
 		return NULL;
 	}
 	r->data += len;
@@ -77,6 +78,8 @@ static inline struct tpm2_reader tpm2_take_sized(struct tpm2_reader *r)
 
 	sized.data = tpm2_take(r, sized.left);
 	sized.bad = r->bad;
+	if (sized.bad)
+		sized.left = 0;
 	return sized;
 }
 

@@ -485,8 +485,9 @@ static int start_auth_session(struct derived_session *session,
 
 /*
  * Whether an error says that the TPM cannot do this: that it has no such command,
- * or does not like a parameter ("format one", Part 2, 6.6.2). Not if it is busy or failed: to send in clear, for that,
- * what would else be encrypted, is worse than to try again.
+ * or does not like a parameter ("format one", Part 2, 6.6.2). Not if it is busy
+ * or failed: to send in clear, for that, what would else be encrypted, is worse
+ * than to try again.
  */
 static bool is_unsupported(int rc)
 {

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A fixture for scripts/check-static: what clang must catch, and gcc does not. */
+#include <linux/types.h>
+
+int derived_bad_unset(int which);
+
+int derived_bad_unset(int which)
+{
+	int value;
+
+	if (which)
+		value = 1;
+	return value;
+}
