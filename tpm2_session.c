@@ -41,6 +41,7 @@
 /* Part 2: what <linux/tpm.h> does not have. */
 #define TPM_ALG_XOR		0x000A
 #define TPM_SE_HMAC		0x00
+#define TPM_PT_HR_TRANSIENT_AVAIL 0x00000207
 #define TPM_RC_FMT1		0x080
 #define TPM_RC_MAX		0xfff
 
@@ -543,11 +544,47 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 	return 1;
 }
 
-/* With the kernel's sessions configured, one that fails is no excuse. */
-static int start_kernel(struct derived_session *session, struct derived_tpm *tpm)
+/*
+ * Whether the TPM has a slot for one more object, or does not say. The TPM layer
+ * does not ask: it takes a full TPM for one that was tampered with, and disables
+ * it, for everybody, until the next boot. Whoever can open the TPM can fill it.
+ */
+static bool has_slot(struct tpm_chip *chip, struct tpm_buf *buf)
 {
-	int err = tpm2_start_auth_session(session->chip);
+	struct tpm2_reader r;
 
+	tpm_buf_reset(buf, TPM2_ST_NO_SESSIONS, TPM2_CC_GET_CAPABILITY);
+	tpm_buf_append_u32(buf, TPM2_CAP_TPM_PROPERTIES);
+	tpm_buf_append_u32(buf, TPM_PT_HR_TRANSIENT_AVAIL);
+	tpm_buf_append_u32(buf, 1);
+	if (derived_tpm_send(chip, buf))
+		return true;
+
+	r.data = buf->data;
+	r.left = buf->length;
+	r.bad = false;
+	tpm2_take(&r, TPM_HEADER_SIZE);
+	tpm2_take_u8(&r);			/* moreData */
+	if (tpm2_take_u32(&r) != TPM2_CAP_TPM_PROPERTIES ||
+	    tpm2_take_u32(&r) != 1 ||
+	    tpm2_take_u32(&r) != TPM_PT_HR_TRANSIENT_AVAIL)
+		return true;
+	return tpm2_take_u32(&r) || !tpm2_consumed(&r);
+}
+
+/* With the kernel's sessions configured, one that fails is no excuse. */
+static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
+			struct derived_tpm *tpm)
+{
+	int err;
+
+	if (!IS_ENABLED(CONFIG_TCG_TPM2_HMAC))
+		return 0;
+	if (!has_slot(session->chip, buf))
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
+					"the TPM is busy or full (no slot for the session's key)");
+
+	err = tpm2_start_auth_session(session->chip);
 	switch (err) {
 	case 0:
 		if (tpm2_chip_auth(session->chip))
@@ -558,7 +595,7 @@ static int start_kernel(struct derived_session *session, struct derived_tpm *tpm
 					"no memory, or no slot in the TPM, for a session");
 	case -ENODEV:
 		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
-					"the TPM's null primary key is not the one of this boot: it was reset, or somebody is between");
+					"the kernel has disabled the TPM: its null primary key is not the one of this boot, or cannot be loaded");
 	default:
 		return derived_tpm_fail_rc(tpm, "TPM2_StartAuthSession", err);
 	}
@@ -594,7 +631,7 @@ int derived_session_start(struct derived_session *session,
 	session->kind = DERIVED_SESSION_PASSWORD;
 
 	if (kernel_can)
-		err = start_kernel(session, tpm);
+		err = start_kernel(session, buf, tpm);
 	if (!err && session->kind == DERIVED_SESSION_PASSWORD) {
 		if (IS_REACHABLE(CONFIG_CRYPTO_ECC))
 			err = start_own(session, buf, tpm);
