@@ -99,6 +99,7 @@ static struct user_key_payload *derive(const struct derived_request *req,
 	derived_kdf(&root.key, DERIVED_USE_KEY, context, context_len,
 		    (u8 *)payload->data, payload->datalen);
 	memzero_explicit(&root, sizeof(root));
+	derived_wipe_stack();
 
 	if ((req->words & DERIVED_KCV) && *kcv != req->kcv) {
 		err = derived_refuse(DERIVED_CAUSE_KCV, -EKEYREJECTED,

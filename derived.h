@@ -98,6 +98,7 @@ void derived_kdf(const struct hmac_sha256_key *root, enum derived_use use,
 u64 derived_check_value(const struct hmac_sha256_key *root,
 			enum derived_use use,
 			const u8 *context, size_t context_len);
+void derived_wipe_stack(void);
 
 /* derived_root.c */
 

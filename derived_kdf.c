@@ -142,8 +142,8 @@ void derived_context_encode(const struct derived_context *context, u8 *out)
  * @out_len:	bytes of @out. It goes into each block, so a shorter key is not
  *		the beginning of a longer one
  *
- * SP 800-108r1, section 4.1. Cannot fail. Leaves nothing of the secret on the
- * stack: hmac_sha256_final() wipes the HMAC's state.
+ * SP 800-108r1, section 4.1. Cannot fail. hmac_sha256_final() wipes the HMAC's
+ * state; what the library leaves deeper in the stack, derived_wipe_stack() does.
  *
  * Context: any.
  */
@@ -194,4 +194,35 @@ u64 derived_check_value(const struct hmac_sha256_key *root,
 
 	derived_kdf(root, use, context, context_len, value, sizeof(value));
 	return get_unaligned_be64(value);
+}
+
+#define STACK_WIPED	4096
+#define STACK_FRAME	512
+
+static noinline void wipe_stack(unsigned int size)
+{
+	u8 frame[STACK_FRAME];
+
+	if (size > sizeof(frame))
+		wipe_stack(size - sizeof(frame));
+	/* Last, so that this is no tail call, which would have the same frame. */
+	memzero_explicit(frame, sizeof(frame));
+}
+
+/**
+ * derived_wipe_stack() - wipe the stack below the caller's frame
+ *
+ * SHA-256 in the crypto library, and ECDH, keep what they compute with in
+ * registers and, where these are too few, on the stack, and do not wipe that
+ * part: half of K_root's HMAC state stays there until somebody calls as deep.
+ * So who has had secrets computed calls this, from no deeper in the stack.
+ *
+ * In steps, since a large frame is a warning of the compiler's. How much is
+ * needed: tests/e2e/ram.sh looks for what is left.
+ *
+ * Context: any, with that much stack left.
+ */
+void derived_wipe_stack(void)
+{
+	wipe_stack(STACK_WIPED);
 }

@@ -132,6 +132,7 @@ static void fetch_work(struct work_struct *work)
 	struct fetch *fetch = container_of(work, struct fetch, work);
 
 	fetch->err = derived_tpm_fetch(&fetch->root, &fetch->tpm);
+	derived_wipe_stack();
 }
 
 /* Tells the administrator how far the session is to be believed. */

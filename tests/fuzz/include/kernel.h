@@ -29,6 +29,7 @@ typedef uint32_t __be32;
 #define memzero_explicit(p, n)	memset(p, 0, n)
 #define __printf(a, b)		__attribute__((format(printf, a, b)))
 #define __cold
+#define noinline		__attribute__((noinline))
 #define __nonstring
 
 static inline void put_unaligned_be16(u16 v, void *p)
