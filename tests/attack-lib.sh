@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # attack-lib.sh: what the scripts of the attack suite share: the victim and the attacker's files in the
-# virtual machine, and what an attack came to.
+# virtual machine, what an attack came to, and the table of attacks.
 
 bin=$DERIVED/bin
 home=/home/user/attack		# the attacker's own directory
@@ -32,11 +32,24 @@ gates() {
 	echo $mask >$gates_off
 }
 
+# script WHO: a script that asks for its argument, and says that it is WHO.
+script() {
+	cat <<END
+#!/usr/bin/perl
+my (\$type, \$name, \$request, \$key) = ("derived", "attack", \$ARGV[0] // "32 path", "\0" x 64);
+\$id = syscall(248, \$type, \$name, \$request, length(\$request), -2);
+\$len = \$id < 0 ? -1 : syscall(250, 11, \$id, \$key, 64);
+print "$1 ", \$len < 0 ? "\$!" : unpack("H*", substr(\$key, 0, \$len)), "\n";
+END
+}
+
 # outcome TEXT KEY [KCV]: what an attack came to, from what it printed, when KEY is the victim's:
 #	KEY	the attacker's code has printed the victim's key
 #	held	it has a key with the victim's check value, which it may use but not read
 #	its key	the same, but it was X that printed it
-#	another key, or an errno's name; anything else: the attack did not come off
+#	another key, or an errno's name
+#	hangs	there is no answer; answered: there is one, whatever it is
+# Anything else: the attack did not come off
 outcome() {
 	local line result=''
 	while read -r line; do
@@ -51,9 +64,114 @@ outcome() {
 			[ "$result" = held ] || result=${BASH_REMATCH[2]}
 		elif [[ $line =~ ^(evil|x)\ [0-9a-f]{64}$ ]]; then
 			result='another key'
+		elif [ "$line" = hangs ] || [ "$line" = answered ]; then
+			result=$line
 		else
 			result="did not come off: $line"
 		fi
 	done <<<"$1"
 	echo "$result"
+}
+
+# The table of a script, $table, has one attack in each line:
+#	row | with our gates | gates that close it | without those | RFC's rules | what
+# in the words of outcome(). Each of several gates closes the row alone.
+#
+# The script has three functions: "attack ROW" prints what the attacker gets, in the words of ask.h;
+# "victim ROW" prints the key that the attack is after, as the victim gets it in peace; and "key_name ROW"
+# a name for that key, the same for all rows that are after the same.
+#
+# not_here ROW OUTCOME: if the outcome says that the row cannot be on this kernel, print what is
+# missing, for the points that are skipped.
+not_here() { return 1; }
+late_victims=()		# rows whose victim is refused too, while the gates are on
+
+declare -A key ours test_build without rfc
+rows=() opened_by=()
+# try ROW: in the words of the table.
+try() {
+	outcome "$(attack "$1" 2>"/run/stderr-$1" </dev/null)" "${key[$1]#* }" "${kcv-}"
+}
+in_words() {
+	case $1 in
+	KEY)	echo 'it succeeds' ;;
+	held)	echo 'the attacker holds the key, and cannot read it' ;;
+	hangs)	echo 'it hangs, with the key types locked' ;;
+	answered) echo 'it is answered' ;;
+	another*) echo 'it gives another key' ;;
+	E*)	echo "it is refused with $1" ;;
+	*)	echo "$1" ;;
+	esac
+}
+
+# Each row of the table with the module as it is.
+with_our_gates() {
+	local row want closed_by off_want rfc_want what name missing
+	while IFS='|' read -r row want closed_by off_want rfc_want what; do
+		[ -n "$row" ] || continue
+		if [[ " ${late_victims[*]} " != *" $row "* ]]; then
+			name=$(key_name "$row")
+			[ -n "${key[$name]-}" ] || key[$name]=$(victim "$row" </dev/null)
+			key[$row]=${key[$name]}
+		fi
+		ours[$row]=$(try "$row")
+		if missing=$(not_here "$row" "${ours[$row]}"); then
+			skip "$row is for kernels with $missing" 'there is no such thing'
+			continue
+		fi
+		rows+=("$row|$want|$closed_by|$off_want|$rfc_want|$what")
+		is "$row, $what: $(in_words "$want")" "${ours[$row]}" "$want"
+	done <<<"${table?}"
+}
+
+# without_gates BIT...: each row on the test build, with all gates off, with those off that close it,
+# and with all but one of those off. Each of the gates BIT... must close something that no other does.
+without_gates() {
+	local line row want closed_by off_want rfc_want what bits bit others other alone disagree=''
+	echo $RFC >$gates_off
+	for row in "${late_victims[@]}"; do key[$row]=$(victim "$row"); done
+	for line in "${rows[@]}"; do
+		IFS='|' read -r row want closed_by off_want rfc_want what <<<"$line"
+		echo $RFC >$gates_off
+		rfc[$row]=$(try "$row")
+		is "$row, by the rules of the RFC: $(in_words "$rfc_want")" "${rfc[$row]}" "$rfc_want"
+		[ -n "$closed_by" ] || continue
+		gates
+		test_build[$row]=$(try "$row")
+		read -ra bits <<<"$closed_by"
+		gates "${bits[@]}"
+		without[$row]=$(try "$row")
+		is "$row, without G${closed_by// / and G}: $(in_words "$off_want")" "${without[$row]}" "$off_want"
+		if [ ${#bits[@]} -eq 1 ]; then
+			[ "${without[$row]}" != "$off_want" ] || opened_by[closed_by]+=" $row"
+		fi
+		# Once for each way of attacking is enough.
+		[[ ${#bits[@]} -gt 1 && $row != *:* ]] || continue
+		alone=''
+		for bit in "${bits[@]}"; do
+			others=()
+			for other in "${bits[@]}"; do [ "$other" = "$bit" ] || others+=("$other"); done
+			gates "${others[@]}"
+			alone+="G$bit: $(try "$row"). "
+		done
+		is "$row is refused by each of G${closed_by// /, G} alone" "$alone" \
+			"$(printf 'G%s: EPERM. ' "${bits[@]}")"
+	done
+	for row in "${!test_build[@]}"; do
+		[ "${test_build[$row]}" = "${ours[$row]}" ] || disagree+="$row: ${test_build[$row]}; "
+	done
+	is 'with all its gates on, the test build agrees in every row that a gate closes' "$disagree" ''
+	for bit; do
+		isnt "G$bit alone closes something:${opened_by[bit]-}" "${opened_by[bit]-}" ''
+	done
+}
+
+print_table() {
+	local line row closed_by what
+	note "row          | RFC's rules     | ours            | closed by      | attack"
+	for line in "${rows[@]}"; do
+		IFS='|' read -r row _ closed_by _ _ what <<<"$line"
+		printf '# %-12s | %-15s | %-15s | %-14s | %s\n' "$row" "${rfc[$row]}" "${ours[$row]}" \
+			"${closed_by:+G${closed_by// /, G}}" "$what"
+	done
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -74,6 +75,41 @@ static inline void run_fd(int fd, const char *what)
 
 	syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
 	failed("execveat");
+}
+
+/*
+ * Go on without the file that this program was run from: put a copy of each of its mappings in the
+ * mapping's own place. mremap(2) does that at one stroke, under our feet.
+ */
+static inline void forget_executable(void)
+{
+	static char maps[16384];
+	char self[256] = "", name[256];
+	unsigned long start, end;
+	size_t len = 0;
+	ssize_t n;
+	char *line;
+	void *copy;
+	int fd;
+
+	check("readlink", readlink("/proc/self/exe", self, sizeof(self) - 1));
+	fd = check("maps", open("/proc/self/maps", O_RDONLY));
+	while ((n = read(fd, maps + len, sizeof(maps) - 1 - len)) > 0)
+		len += n;
+	close(fd);
+
+	for (line = strtok(maps, "\n"); line; line = strtok(NULL, "\n")) {
+		if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %255[^\n]", &start, &end, name) != 3 ||
+		    strcmp(name, self))
+			continue;
+		copy = mmap(NULL, end - start, PROT_READ | PROT_WRITE | PROT_EXEC,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		check("mmap", copy == MAP_FAILED ? -1 : 0);
+		memcpy(copy, (void *)start, end - start);
+		copy = mremap(copy, end - start, end - start, MREMAP_MAYMOVE | MREMAP_FIXED,
+			      (void *)start);
+		check("mremap", copy == MAP_FAILED ? -1 : 0);
+	}
 }
 
 union fd_message {

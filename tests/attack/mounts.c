@@ -17,6 +17,27 @@
 
 static const char *what, *file;
 
+static const char *here(const char *name)
+{
+	static char path[256];
+
+	check("getcwd", -!getcwd(path, sizeof(path) - strlen(name)));
+	return strcat(path, name);
+}
+
+static void copy(const char *to, const char *from)
+{
+	const int in = check(from, open(from, O_RDONLY | O_CLOEXEC));
+	const int out = check(to, creat(to, 0755));
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = read(in, buf, sizeof(buf))) > 0)
+		check("write", write(out, buf, n));
+	close(in);
+	close(out);
+}
+
 static void bind_over(const char *from, const char *to)
 {
 	check("mount", mount(from, to, NULL, MS_BIND, NULL));
@@ -30,10 +51,10 @@ static void overlay(void)
 	check("overlay", mount("overlay", "/usr/bin", "overlay", 0, options));
 }
 
-/* Run, from here, the program of this path that somebody in other namespaces sees. */
-static void from_outside(void (*prepare)(void), const char *program)
+/* The way from here to the program of this path that somebody in other namespaces sees. */
+static const char *outside(void (*prepare)(void), const char *program)
 {
-	char path[256];
+	static char path[256];
 	int ready[2];
 	pid_t child;
 	char byte;
@@ -52,7 +73,13 @@ static void from_outside(void (*prepare)(void), const char *program)
 	if (read(ready[0], &byte, 1) != 1)
 		exit(1);	/* the child has said why */
 	snprintf(path, sizeof(path), "/proc/%d/root%s", child, program);
-	run(path, what);
+	return path;
+}
+
+/* Run it. */
+static void from_outside(void (*prepare)(void), const char *program)
+{
+	run(outside(prepare, program), what);
 }
 
 static void bind_x(void)
@@ -158,30 +185,48 @@ static void e1(void)
  */
 static void reuse_numbers(void)
 {
-	int from, to;
-	char buf[4096];
-	ssize_t n;
-
 	check("mkdir", mkdir("first", 0755) | mkdir("layers", 0755) | mkdir("merged", 0755));
 	check("tmpfs", mount("tmpfs", "first", "tmpfs", 0, NULL));
 	check("tmpfs", mount("tmpfs", "layers", "tmpfs", 0, NULL));
 	check("umount", umount("first"));
 	check("mkdir", mkdir("layers/a", 0755) | mkdir("layers/b", 0755));
-	from = check("open", open(file, O_RDONLY));
-	to = check("creat", creat("layers/a/x", 0755));
-	while ((n = read(from, buf, sizeof(buf))) > 0)
-		check("write", write(to, buf, n));
-	close(to);
+	copy("layers/a/x", file);
 	check("overlay", mount("overlay", "merged", "overlay", 0, "lowerdir=layers/a:layers/b"));
 }
 
 static void e8(void)
 {
-	char program[256];
+	from_outside(reuse_numbers, here("/merged/x"));
+}
 
-	check("getcwd", -!getcwd(program, sizeof(program) - sizeof("/merged/x")));
-	strcat(program, "/merged/x");
-	from_outside(reuse_numbers, program);
+/*
+ * C4: FILE is becomes-x.c. It is in the upper directory of an overlay, of which the kernel does not know
+ * that it runs.
+ */
+static void overlay_here(void)
+{
+	check("mkdir", mkdir("upper", 0755) | mkdir("work", 0755) | mkdir("merged", 0755));
+	copy("upper/x", file);
+	check("overlay", mount("overlay", "merged", "overlay", 0,
+			       "userxattr,lowerdir=/usr/bin,upperdir=upper,workdir=work"));
+}
+
+static void run_overlay(const char *program)
+{
+	execl(program, program, what, "write", "upper/x", NULL);
+	failed("exec");
+}
+
+static void c4(void)
+{
+	run_overlay(outside(overlay_here, here("/merged/x")));
+}
+
+static void c4_within(void)
+{
+	enter_user_ns(CLONE_NEWNS);
+	overlay_here();
+	run_overlay("merged/x");
 }
 
 static const struct {
@@ -197,6 +242,8 @@ static const struct {
 	{ "P9-outside", p9_outside },
 	{ "P18", p18 },
 	{ "P18b", p18b },
+	{ "C4", c4 },
+	{ "C4-within", c4_within },
 	{ "E1", e1 },
 	{ "E8", e8 },
 };

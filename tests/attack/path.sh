@@ -19,7 +19,6 @@
 . "$DERIVED/tests/attack-lib.sh"
 
 # row | with our gates | gates that close it | without those | RFC's rules | what
-# KEY is the victim's key in the attacker's hands. Each of several gates closes the row alone.
 table='
 P1|EPERM|1 2 5|KEY|KEY|own file bound over X in a user and mount namespace
 P2|EPERM|5|KEY|KEY|the same, run from outside, through /proc/PID/root
@@ -147,15 +146,9 @@ prepare_rows() {
 	install -D -m 755 "$bin/evil-loader" /srv/container/lib64/ld-linux-x86-64.so.2
 	mkdir -p /srv/container/usr
 	for who in x evil; do
-		install -m 755 /dev/stdin $home/script-$who <<END
-#!/usr/bin/perl
-my (\$type, \$name, \$request, \$key) = ("derived", "attack", "32 path", "\0" x 64);
-\$id = syscall(248, \$type, \$name, \$request, 7, -2);
-\$len = \$id < 0 ? -1 : syscall(250, 11, \$id, \$key, 64);
-print "$who ", \$len < 0 ? "\$!" : unpack("H*", substr(\$key, 0, \$len)), "\n";
-END
+		script $who >$home/script-$who
 		sed '1s/.*/# foreign/' $home/script-$who >$home/foreign-$who
-		chmod 755 $home/foreign-$who
+		chmod 755 $home/script-$who $home/foreign-$who
 	done
 	modprobe overlay
 	modprobe binfmt_misc
@@ -172,19 +165,22 @@ create derived * * /bin/keyctl instantiate %k "32 path" %S
 END
 }
 
-declare -A key ours test_build without rfc
-rows=() opened_by=()
-# try ROW: in the words of the table.
-try() {
-	outcome "$(attack "$1" 2>"/run/stderr-$1")" "${key[$1]#* }" "$kcv"
-}
-in_words() {
+late_victims=(P10 P21)
+key_name() {
 	case $1 in
-	KEY)	echo 'it succeeds' ;;
-	held)	echo 'the attacker holds the key, and cannot read it' ;;
-	another*) echo 'it gives another key' ;;
-	E*)	echo "it is refused with $1" ;;
-	*)	echo "$1" ;;
+	*:csum)	echo csum ;;
+	P5*|E1|E4) echo root ;;
+	P6|P6b)	echo deleted ;;
+	P7|P1[05-7]|E3) echo "$1" ;;
+	*)	echo user ;;
+	esac
+}
+not_here() {
+	case $2,$1 in
+	*fchroot:ENOSYS,*)	echo 'fchroot(2)' ;;
+	*register:EINVAL,P13*)	echo "binfmt_misc's flag T" ;;
+	*register:EINVAL,*)	echo "binfmt_misc's flag L" ;;
+	*)	return 1 ;;
 	esac
 }
 
@@ -202,29 +198,7 @@ tap_point $? 'this module has no parameter to switch gates off'
 kcv=$(keyctl session - sh -c '/usr/bin/x "32 path" -3 >&2
 	sed -n "s/.* attack: .* kcv://p" /proc/keys' 2>/dev/null)
 
-while IFS='|' read -r row want closed_by off_want rfc_want what; do
-	[ -n "$row" ] || continue
-	case $row in
-	*:csum) cached=csum ;;
-	P5*|E1|E4) cached=root ;;
-	P6|P6b) cached=deleted ;;
-	P7|P10|P15|P16|P17|P21|E3) cached=$row ;;
-	*) cached=user ;;
-	esac
-	case $row in
-	P10|P21) ;;	# the victim is refused too
-	*)	[ -n "${key[$cached]-}" ] || key[$cached]=$(victim "$row")
-		key[$row]=${key[$cached]} ;;
-	esac
-	ours[$row]=$(try "$row")
-	case ${ours[$row]} in
-	*fchroot:ENOSYS)	skip "$row is for kernels with fchroot(2)" 'no such system call' ;;
-	*register:EINVAL)	case $row in P13*) flag=T ;; *) flag=L ;; esac
-				skip "$row is for kernels with binfmt_misc's flag $flag" 'no such flag' ;;
-	*)	rows+=("$row|$want|$closed_by|$off_want|$rfc_want|$what")
-		is "$row, $what: $(in_words "$want")" "${ours[$row]}" "$want" ;;
-	esac
-done <<<"$table"
+with_our_gates
 is 'the victims got 8 keys, all different' \
 	"$(printf '%s\n' "${key[@]}" | sort -u | grep -cE '^x [0-9a-f]{64}$')" 8
 key_a=$(install -D -m 755 "$bin/x" $home/run/a/y; as_attacker $home/run/a/y)
@@ -240,50 +214,9 @@ unload_module
 ok 'the test build loads' insmod "$DERIVED/test/derived-keys.ko"
 like 'and says what it is' "$(dmesg)" 'derived: TEST BUILD'
 like 'in modinfo, too' "$(modinfo "$DERIVED/test/derived-keys.ko")" '^derived_test_build:'
-echo $RFC >$gates_off
-for row in P10 P21; do key[$row]=$(victim $row); done
-for line in "${rows[@]}"; do
-	IFS='|' read -r row want closed_by off_want rfc_want what <<<"$line"
-	gates
-	test_build[$row]=$(try "$row")
-	echo $RFC >$gates_off
-	rfc[$row]=$(try "$row")
-	is "$row, by the rules of the RFC: $(in_words "$rfc_want")" "${rfc[$row]}" "$rfc_want"
-	[ -n "$closed_by" ] || continue
-	read -ra bits <<<"$closed_by"
-	gates "${bits[@]}"
-	without[$row]=$(try "$row")
-	is "$row, without G${closed_by// / and G}: $(in_words "$off_want")" "${without[$row]}" "$off_want"
-	if [ ${#bits[@]} -eq 1 ]; then
-		[ "${without[$row]}" != "$off_want" ] || opened_by[closed_by]+=" $row"
-	fi
-	# Once for each way of attacking is enough.
-	[[ ${#bits[@]} -gt 1 && $row != *:* ]] || continue
-	alone=''
-	for bit in "${bits[@]}"; do
-		others=()
-		for other in "${bits[@]}"; do [ "$other" = "$bit" ] || others+=("$other"); done
-		gates "${others[@]}"
-		alone+="G$bit: $(try "$row"). "
-	done
-	is "$row is refused by each of G${closed_by// /, G} alone" "$alone" \
-		"$(printf 'G%s: EPERM. ' "${bits[@]}")"
-done
-disagree=''
-for row in "${!test_build[@]}"; do
-	[ "${test_build[$row]}" = "${ours[$row]}" ] || disagree+="$row: ${test_build[$row]}; "
-done
-is 'with all its gates on, the test build agrees in every row' "$disagree" ''
 # G3 has its rows in contents.sh.
-for bit in 0 1 2 4 5 6; do
-	isnt "G$bit alone closes something:${opened_by[bit]-}" "${opened_by[bit]-}" ''
-done
+without_gates 0 1 2 4 5 6
 unload_module
 
-note "row        | RFC's rules     | ours            | closed by      | attack"
-for line in "${rows[@]}"; do
-	IFS='|' read -r row _ closed_by _ _ what <<<"$line"
-	printf '# %-10s | %-15s | %-15s | %-14s | %s\n' "$row" "${rfc[$row]}" "${ours[$row]}" \
-		"${closed_by:+G${closed_by// /, G}}" "$what"
-done
+print_table
 done_testing

@@ -18,44 +18,8 @@
 #include "attack.h"
 
 #include <linux/prctl.h>
-#include <sys/mman.h>
 
 #include "ask.h"
-
-/*
- * The kernel refuses (EBUSY) while the old executable is mapped. So put a copy of each of its
- * mappings in the mapping's own place: mremap(2) does that at one stroke, under our feet.
- */
-static void forget_executable(void)
-{
-	static char maps[16384];
-	char self[256] = "", name[256];
-	unsigned long start, end;
-	size_t len = 0;
-	ssize_t n;
-	char *line;
-	void *copy;
-	int fd;
-
-	check("readlink", readlink("/proc/self/exe", self, sizeof(self) - 1));
-	fd = check("maps", open("/proc/self/maps", O_RDONLY));
-	while ((n = read(fd, maps + len, sizeof(maps) - 1 - len)) > 0)
-		len += n;
-	close(fd);
-
-	for (line = strtok(maps, "\n"); line; line = strtok(NULL, "\n")) {
-		if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %255[^\n]", &start, &end, name) != 3 ||
-		    strcmp(name, self))
-			continue;
-		copy = mmap(NULL, end - start, PROT_READ | PROT_WRITE | PROT_EXEC,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		check("mmap", copy == MAP_FAILED ? -1 : 0);
-		memcpy(copy, (void *)start, end - start);
-		copy = mremap(copy, end - start, end - start, MREMAP_MAYMOVE | MREMAP_FIXED,
-			      (void *)start);
-		check("mremap", copy == MAP_FAILED ? -1 : 0);
-	}
-}
 
 /* The kernel wants addresses that make sense; nobody needs them to be the old ones. */
 static int set_mm_map(void *arg)
@@ -137,7 +101,7 @@ int main(int argc, char **argv)
 		fd = check("open", open(X, O_RDONLY));
 	show_flags(fd);
 
-	forget_executable();
+	forget_executable();	/* else the kernel refuses: EBUSY */
 	if (!strcmp(row, "P11")) {
 		enter_user_ns(0);
 		set_mm_map(&fd);
