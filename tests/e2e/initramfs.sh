@@ -59,6 +59,7 @@ case $BOOT in
 	like 'not one that was made in @s' "$(early opens-s)" 'failed'
 	like 'not one that was made in @p' "$(early opens-p)" 'failed'
 	like 'what was made in @u is still there' "$(derived_keys)" ' derived +early-u: 64 path'
+	like 'but is not read here, where keyctl is another file' "$(keyctl pipe %derived:early-u 2>&1)" 'Permission denied'
 	is 'and answered, there, to a request of another kind' "$(early request-again)" yes
 	like 'here it does as well' "$(keyctl request2 derived early-u '32 csum v3' @u; derived_keys)" \
 		' derived +early-u: 64 path'

@@ -23,7 +23,7 @@
 #
 # vm: disk 64M
 # vm: boot tpm=golden
-# vm: boot tpm=golden init=systemd timeout=400
+# vm: boot tpm=golden init=systemd timeout=600
 
 . "$DERIVED/tests/lib.sh"
 
@@ -141,18 +141,64 @@ END
 	key='id=$(keyctl add derived test "32 path" @s) && keyctl pipe $id | sha256sum'
 	here=$(sh -c "$key")
 	like 'there is a key to compare with' "$here" '^[0-9a-f]{64} '
-	is 'ProtectSystem=, ProtectHome= and PrivateTmp= do not change a key' \
-		"$(service ProtectSystem=strict ProtectHome=yes PrivateTmp=yes -- sh -c "$key")" "$here"
-	is 'NoNewPrivileges= alone does not' "$(service NoNewPrivileges=yes -- sh -c "$key")" "$here"
-	like 'with one of the others, programs are on a nosuid mount' \
-		"$(service NoNewPrivileges=yes ProtectSystem=yes -- findmnt -n -o OPTIONS -T /usr/bin/keyctl)" '(^|,)nosuid(,|$)'
-	is 'nor do they together, hardened as a service can be' "$(service NoNewPrivileges=yes ProtectSystem=strict \
-		ProtectHome=yes PrivateTmp=yes PrivateDevices=yes -- sh -c "$key")" "$here"
-	like 'DynamicUser= is served' "$(service DynamicUser=yes -- sh -c "$key")" '^[0-9a-f]{64} '
+	cat >/usr/local/bin/keys <<'END'
+#!/bin/bash
+id -u
+for words in path csum path,csum; do x "32 $words"; done
+END
+	chmod 755 /usr/local/bin/keys
+	install -m 755 "$DERIVED/bin/x" /usr/local/bin/
+	keys=$(keys)
+	like 'they are of user 0' "$keys" '^0$'
+	is 'by path, contents and both there are three' "$(sort -u <<<"$keys" | grep -cE '^x [0-9a-f]{64}$')" 3
+	for setting in PrivateTmp=yes ProtectSystem=strict NoNewPrivileges=yes RootDirectory=/; do
+		is "$setting does not change them" "$(service $setting -- keys)" "$keys"
+	done
+	hardened=(NoNewPrivileges=yes ProtectSystem=strict ProtectHome=tmpfs PrivateTmp=yes PrivateDevices=yes
+		PrivateNetwork=yes PrivateIPC=yes PrivateMounts=yes ProtectKernelTunables=yes ProtectKernelModules=yes
+		ProtectKernelLogs=yes ProtectControlGroups=yes ProtectClock=yes ProtectHostname=yes ProtectProc=invisible
+		ProcSubset=pid RestrictNamespaces=yes RestrictSUIDSGID=yes RestrictRealtime=yes LockPersonality=yes
+		MemoryDenyWriteExecute=yes RestrictAddressFamilies=AF_UNIX CapabilityBoundingSet= UMask=0077
+		SystemCallFilter=@system-service SystemCallArchitectures=native TemporaryFileSystem=/srv:ro InaccessiblePaths=/boot)
+	# keyctl reads in one process what it has made in another.
+	hard=$(service "${hardened[@]}" -- sh -c "findmnt -n -o OPTIONS -T /usr/bin/keyctl; keys; $key")
+	is 'hardened as a service can be, the keys are the same' "$(tail -n +2 <<<"$hard")" "$keys"$'\n'"$here"
+	like 'though programs are on a nosuid mount there' "$(head -n 1 <<<"$hard")" '(^|,)nosuid(,|$)'
+	dynamic=$(service DynamicUser=yes User=derived-test -- keys)
+	user=$(head -n 1 <<<"$dynamic")
+	like 'DynamicUser= is a user of its own' "$user" '^6[0-9]{4}$'
+	is 'who has the keys of that user' "$dynamic" "$(setpriv --reuid "$user" --regid "$user" --clear-groups keys)"
+	is 'which are others' "$(sort -u <<<"$keys"$'\n'"$dynamic" | grep -cE '^x [0-9a-f]{64}$')" 6
+
+	# Where its libraries may be others.
+	refused=$'0\nx EPERM\nx EPERM\nx EPERM'
+	mkdir /srv/root
+	is 'RootDirectory= is refused' "$(service RootDirectory=/srv/root 'BindReadOnlyPaths=/usr /etc /bin /lib /lib64' \
+		MountAPIVFS=yes -- keys)" "$refused"
+	is 'so is PrivatePIDs=' "$(service PrivatePIDs=yes -- keys)" "$refused"
+	is 'so is a root directory of which only some is bound in' "$(service TemporaryFileSystem=/ \
+		'BindReadOnlyPaths=/usr /etc /bin /lib /lib64' -- keys)" "$refused"
 	like 'PrivateUsers= is refused' "$(service PrivateUsers=yes -- sh -c "$key")" 'Operation not permitted'
 	user=$(service User=user -- sh -c "$key")
 	like 'User= is another user, who has a key' "$user" '^[0-9a-f]{64} '
 	isnt 'which is another one' "$user" "$here"
+
+	# At last, the root directory of every process becomes an overlay, as on a live system.
+	mkdir -p /live/{memory,root}
+	mount -t tmpfs tmpfs /live/memory
+	mkdir /live/memory/{upper,work}
+	mount -t overlay -o lowerdir=/,upperdir=/live/memory/upper,workdir=/live/memory/work overlay /live/root
+	mkdir /live/root/disk
+	mount --make-rprivate /
+	for dir in proc sys dev run tmp derived; do
+		mount --move /$dir /live/root/$dir
+	done
+	cd /live/root && pivot_root . disk
+	cd /
+	is 'process 1 lives on an overlay' "$(stat -f -c %T /proc/1/root/.) $(cat /proc/1/comm)" 'overlayfs systemd'
+	is 'there, hardened as a service can be, the keys are the same' \
+		"$(service "${hardened[@]}" -- sh -c "keys; $key")" "$keys"$'\n'"$here"
+	is 'and those of DynamicUser=, too' "$(service DynamicUser=yes User=derived-test -- keys)" "$dynamic"
 	;;
 esac
 tpm_slots_empty 'nothing is left in the TPM'
