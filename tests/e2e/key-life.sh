@@ -4,7 +4,7 @@
 # key-life.sh: the life of a key: reading, showing, replacing, dying, quota, and the module going away under it.
 #
 # vm: boot tpm=golden cpus=2 args="maxcpus=1"
-# vm: boot tpm=golden cpus=2 args="maxcpus=1"
+# vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=300
 
 . "$DERIVED/tests/lib.sh"
 
@@ -320,31 +320,40 @@ not_loaded() {
 }
 
 unloading() {
-	local before user_before held total uid
+	local before user_before held total uid storm
 
 	as_user 1000 true	# now his user keyrings exist
 	until_is 2 keys_of 1000 >/dev/null
 	before=$(keys_of 0) user_before=$(keys_of 1000)
 	mkfifo -m 666 /run/hold-0 /run/hold-1000
-	"$keyops" hold 20 '32 path' </run/hold-0 >/run/held-0 &
+	"$keyops" hold 50 20 '32 path' </run/hold-0 >/run/held-0 &
 	held=$!
-	as_user 1000 "$keyops" hold 20 '64 path,noread' </run/hold-1000 >/run/held-1000 &
+	as_user 1000 "$keyops" hold 20 5 '64 path,noread' </run/hold-1000 >/run/held-1000 &
 	held+=" $!"
 	exec 6>/run/hold-0 7>/run/hold-1000
-	is '100 keys are made by 20 processes of root' "$(until_is ready cat /run/held-0)" ready
+	is '1000 keys are made by 50 processes of root' "$(until_is ready cat /run/held-0)" ready
 	is '100 keys are made by 20 processes of a user' "$(until_is ready cat /run/held-1000)" ready
 	like '/proc/keys shows those in the user keyring' "$(cat /proc/keys)" ' derived   held-7-4: 32 path kcv:'
 	total=$(($(keys_of 0) - before))
-	[ $total -ge 100 ]
-	tap_point $? "root has 100 keys more, and their keyrings ($total)" "$total"
+	[ $total -ge 1000 ]
+	tap_point $? "root has 1000 keys more, and their keyrings ($total)" "$total"
 
-	ok 'the module unloads while they live' unload_module
+	mkfifo /run/stop
+	"$keyops" storm '32 path' "${golden:0:64}" </run/stop >/run/storm &
+	storm=$!
+	exec 9>/run/stop
+	sleep 0.3
+	ok 'the module unloads while they live, and more are made' unload_module
+	sleep 0.1
+	exec 9>&-
+	wait $storm
+	check_storm unloading "$(cat /run/storm)"
 	for uid in 0 1000; do
 		echo >&$((uid ? 7 : 6))
 		until_is "done" tail -n 1 /run/held-$uid >/dev/null
-		is "none of the 100 keys of uid $uid can be read any more" \
+		is "none of the keys of uid $uid can be read any more" \
 			"$(awk '/^(EKEYREVOKED|ENOKEY) / { n += $2; next } { print } END { print n }' /run/held-$uid)" \
-			$'ready\ndone\n100'
+			$'ready\ndone\n'$((uid ? 100 : 1000))
 	done
 	unlike 'no derived key is seen' "$(cat /proc/keys)" 'derived|\.dead|held-'
 	not_loaded
@@ -361,10 +370,18 @@ unloading() {
 	is 'the keys are the same as before' "$bytes$(kcv)" "$golden"
 }
 
+# check_storm WHICH TEXT: what "keyops storm" printed, while the module came or went.
+check_storm() {
+	note "storm $1: $(tr '\n' ',' <<<"$2")"
+	like "keys were made meanwhile ($1)" "$2" '^read ok [0-9]+$'
+	like "and were not, without the module ($1)" "$2" '^add ENODEV [0-9]+$'
+	is "nothing else came out ($1)" "$(grep -vE \
+		'^(add ok|add ENODEV|read ok|read EKEYREVOKED|read ENOKEY|read EACCES) [0-9]+$' <<<"$2")" ''
+}
+
 storm() {
 	local i failed='' pids=()
 
-	mkfifo /run/stop
 	for i in 1 2; do
 		"$keyops" storm '32 path' "${golden:0:64}" </run/stop >/run/storm-$i &
 		pids+=($!)
@@ -372,24 +389,18 @@ storm() {
 	while read -r -t 0.001 _; [ $? -gt 128 ]; do cat /proc/keys; done </run/stop >/run/proc-keys &
 	pids+=($!)
 	exec 9>/run/stop
-	for i in $(seq 10); do
-		sleep 0.2
-		unload_module || failed+=" rmmod-$i"
+	for i in $(seq 20); do
 		sleep 0.1
+		unload_module || failed+=" rmmod-$i"
+		sleep 0.05
 		# shellcheck disable=SC2119
 		load_module || failed+=" insmod-$i"
 	done
 	sleep 0.2
 	exec 9>&-
 	wait "${pids[@]}"
-	is 'the module unloads and loads ten times while keys are made, read and shown' "$failed" ''
-	for i in 1 2; do
-		note "storm $i: $(tr '\n' ',' </run/storm-$i)"
-		like "keys were made meanwhile ($i)" "$(cat /run/storm-$i)" '^read ok [0-9]+$'
-		like "and were not, without the module ($i)" "$(cat /run/storm-$i)" '^add ENODEV [0-9]+$'
-		is "nothing else came out ($i)" "$(grep -vE \
-			'^(add ok|add ENODEV|read ok|read EKEYREVOKED|read ENOKEY|read EACCES) [0-9]+$' /run/storm-$i)" ''
-	done
+	is 'the module unloads and loads 20 times while keys are made, read and shown' "$failed" ''
+	for i in 1 2; do check_storm $i "$(cat /run/storm-$i)"; done
 	like '/proc/keys was read meanwhile' "$(cat /run/proc-keys)" 'keyring +_ses'
 	add plain '32 path' @s
 	is 'the key is the same after all that' "$bytes$(kcv)" "$golden"

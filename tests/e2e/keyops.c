@@ -10,8 +10,8 @@
  *	keyops wait TYPE REQUEST SECONDS
  *		add a key, have it expire in SECONDS, and read it until SECONDS + 3 have passed;
  *		print each new outcome: "ok", or the errno
- *	keyops hold PROCESSES REQUEST
- *		each process adds 5 keys, to keyrings of its own and to the user keyring; print
+ *	keyops hold PROCESSES KEYS REQUEST
+ *		each process adds KEYS keys, to keyrings of its own and to the user keyring; print
  *		"ready", wait for a line on stdin, read all, and print how often each outcome was;
  *		wait for the end of stdin, and leave
  *	keyops storm REQUEST BYTES
@@ -182,20 +182,24 @@ static void do_wait(char **argv)
 	}
 }
 
-#define HELD	5
+#define MAX_HELD	100
 
 static void do_hold(char **argv)
 {
-	int processes = atoi(argv[0]), up[2], down[2], end[2], results[2], i, j;
+	static const key_serial_t rings[] = {
+		KEY_SPEC_SESSION_KEYRING, KEY_SPEC_SESSION_KEYRING,
+		KEY_SPEC_PROCESS_KEYRING, KEY_SPEC_THREAD_KEYRING, KEY_SPEC_USER_KEYRING,
+	};
+	int processes = atoi(argv[0]), held = atoi(argv[1]);
+	int up[2], down[2], end[2], results[2], i, j;
 	char byte;
 
+	if (held < 1 || held > MAX_HELD)
+		usage();
 	if (pipe(up) || pipe(down) || pipe(end) || pipe(results))
 		die("pipe");
 	for (i = 0; i < processes; i++) {
-		key_serial_t keys[HELD], rings[HELD] = {
-			KEY_SPEC_SESSION_KEYRING, KEY_SPEC_SESSION_KEYRING,
-			KEY_SPEC_PROCESS_KEYRING, KEY_SPEC_THREAD_KEYRING, KEY_SPEC_USER_KEYRING,
-		};
+		key_serial_t keys[MAX_HELD];
 		char name[32];
 
 		if (fork())
@@ -204,15 +208,15 @@ static void do_hold(char **argv)
 		close(end[1]);
 		if (keyctl_join_session_keyring(NULL) < 0)
 			die("session keyring");
-		for (j = 0; j < HELD; j++) {
+		for (j = 0; j < held; j++) {
 			snprintf(name, sizeof(name), "held-%d-%d", i, j);
-			keys[j] = add(name, argv[1], rings[j]);
+			keys[j] = add(name, argv[2], rings[j % (sizeof(rings) / sizeof(rings[0]))]);
 			if (keys[j] < 0)
 				die(name);
 		}
 		if (write(up[1], "x", 1) != 1 || read(down[0], &byte, 1) != 1)
 			_exit(1);
-		for (j = 0; j < HELD; j++)
+		for (j = 0; j < held; j++)
 			dprintf(results[1], "%s\n", read_hex(keys[j]));
 		_exit(read(end[0], &byte, 1) != 0);
 	}
@@ -228,7 +232,7 @@ static void do_hold(char **argv)
 	for (i = 0; i < processes; i++)
 		if (write(down[1], "x", 1) != 1)
 			die("write");
-	count_lines(results[0], HELD * processes);
+	count_lines(results[0], held * processes);
 	print_counts();
 	puts("done");
 	fflush(stdout);
@@ -303,7 +307,7 @@ int main(int argc, char **argv)
 		puts(read_hex(atoi(argv[2])));
 	else if (!strcmp(what, "wait") && argc == 5)
 		do_wait(argv + 2);
-	else if (!strcmp(what, "hold") && argc == 4)
+	else if (!strcmp(what, "hold") && argc == 5)
 		do_hold(argv + 2);
 	else if (!strcmp(what, "storm") && argc == 4)
 		do_storm(argv + 2);
