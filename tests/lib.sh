@@ -134,3 +134,13 @@ as_user() {
 	setpriv --reuid "$uid" --regid "$uid" --clear-groups --inh-caps=-all --bounding-set=-all \
 		keyctl session - sh -c 'exec 2>&3 3>&-; keyctl link @u @s; exec "$@"' sh "$@" 3>&2 2>/dev/null
 }
+
+# ask_observer WORDS...: what the test's observer ("# vm: observer" in scripts/vm) answers, a line.
+ask_observer() {
+	local answer
+	{
+		echo "$*" >&0
+		read -r -t 120 answer || answer='the observer does not answer'
+	} <>/dev/ttyS3
+	echo "$answer"
+}

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# bus.sh: who listens on the TPM's bus does not learn K_root, unless the TPM cannot do better.
+#
+# swtpm writes down every byte that crosses; bus.observer beside this looks at that, on the host.  In
+# the second boot the TPM refuses to start a session, so the same search finds it there.
+#
+# vm: boot tpm=golden
+# vm: boot tpm=golden proxy="StartAuthSession:rc=0x2c4"
+# vm: observer bus.observer
+
+. "$DERIVED/tests/lib.sh"
+
+parameters=/sys/module/derived_keys/parameters
+status() { sed -n "s/^$1: //p" $parameters/status; }
+
+# Four fetches: when the module is loaded, after forget, and for each key with root=transient.
+plan 12
+ok 'the module loads' load_module
+ok 'a key is made' keyctl add derived first '64 path,noread bus v1' @u
+echo 1 >$parameters/forget
+ok 'another, for which the root is fetched anew' keyctl add derived second '32 csum' @u
+first=$(status session)
+unload_module
+ok 'the module loads with root=transient' load_module root=transient
+for name in third fourth; do
+	ok "the $name key is made" keyctl add derived $name '64 path,noread bus v1' @u
+done
+is 'it is the golden root' "$(status 'root check')" \
+	"$(awk '$1 == "root" && $2 == "golden" { print $3 }' "$DERIVED/tests/vectors/golden.tsv")"
+
+seen=$(ask_observer root)
+note "K_root: $seen"
+# What the HMAC is computed over is no secret, and is found by the same search.
+like 'the request has crossed the bus four times' "$(ask_observer text 'derived-keys v1 root')" \
+	'^4 times, 13 of 13 pieces, in [0-9]{4,} bytes$'
+case $BOOT in
+1)
+	like 'the session is encrypted' "$first" "^(own|the kernel's), the TPM's answer is encrypted on its bus\$"
+	like 'no piece of K_root has crossed the bus' "$seen" '^0 times, 0 of 25 pieces, in [0-9]{4,} bytes$'
+	is 'the four encrypted answers differ' "$(ask_observer answers)" '4 answers, 4 different, 0 plain'
+	;;
+2)
+	is 'there is no session' "$first" "password, the TPM's answer crosses its bus unencrypted"
+	like 'K_root has crossed the bus four times' "$seen" '^4 times, 25 of 25 pieces, in [0-9]{4,} bytes$'
+	is 'the four answers are K_root' "$(ask_observer answers)" '4 answers, 1 different, 4 plain'
+	;;
+esac
+is 'both kinds of fetch had the same session' "$(status session)" "$first"

@@ -1,0 +1,202 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# ram.sh: no secret is in memory longer than it must: all of the machine's memory is searched, and the
+# image that it hibernates into.
+#
+# ram.observer beside this searches, on the host, and says there how.  It has K_root from the golden
+# vectors and computes the keys from it.  What a session with the TPM is made of it cannot know: so the
+# kernel's own tracing shows two numbers.  They are recorded as words of 32 bits in an order in which
+# no two are neighbours, and printed in hexadecimal: neither is what is searched for.
+#
+# vm: boot tpm=golden memory=512 timeout=300
+# vm: observer ram.observer
+# vm: disk 512M
+
+. "$DERIVED/tests/lib.sh"
+
+parameters=/sys/module/derived_keys/parameters
+tracing=/sys/kernel/tracing
+state=/root/ram.state
+
+observe() { note "$1: $(ask_observer "${@:2}")"; }
+# is_at DESC NAME PLACES: where the last look has found it.
+is_at() {
+	local got
+	got=$(ask_observer where "$2")
+	is "$1" "$got" "$3" || pages "$got"
+}
+# What kind of pages some addresses are in, by the names of include/uapi/linux/kernel-page-flags.h.
+pages() {
+	local address flags bit names=(LOCKED ERROR REFERENCED UPTODATE DIRTY LRU ACTIVE SLAB WRITEBACK RECLAIM
+		BUDDY MMAP ANON SWAPCACHE SWAPBACKED COMPOUND_HEAD COMPOUND_TAIL)
+	while read -r address; do
+		flags=$(od -An -t u8 -j $(((address >> 12) * 8)) -N 8 /proc/kpageflags)
+		note "$address: page flags:$(for bit in "${!names[@]}"; do
+			((flags >> bit & 1)) && printf ' %s' "${names[bit]}"; done)"
+	done < <(grep -oE '0x[0-9a-f]+' <<<"$1")
+}
+# hold REQUEST...: a process asks for keys, the observer keeps a copy of all memory at once, and the
+# process waits until it is killed.  Nothing is done here meanwhile.
+hold() {
+	local answer
+	coproc HOLDER { exec "$DERIVED/bin/hold" "$@" <>/dev/ttyS3; }
+	read -r -t 60 -u "${HOLDER[0]}" answer
+	note "kept: $answer"
+}
+status() { sed -n "s/^$1: //p" $parameters/status; }
+# wait_for CMD...: until it succeeds, or for 10 s.
+wait_for() {
+	local end=$((SECONDS + 10))
+	while [ $SECONDS -lt $end ]; do
+		if "$@"; then return; fi
+		sleep 0.1
+	done
+	fail "waited in vain for: $*"
+}
+# shellcheck disable=SC2317 # wait_for calls it
+no_key() { ! grep -qE " ($1):" /proc/keys; }
+
+watch_session() {
+	local at dx='' di=''
+	for at in 0 16 4 20 8 24 12 28; do
+		dx+=" w$at=+$at(%dx):x32" di+=" w$at=+$at(%di):x32"
+	done
+	echo "p:session/ecdh crypto_ecdh_shared_secret$dx" >$tracing/kprobe_events
+	echo "p:session/kdfe derived_tpm_kdfe$di" >>$tracing/kprobe_events
+	echo >$tracing/trace
+	echo 1 >$tracing/events/session/enable
+}
+session_is_known() {
+	local words
+	words=$(awk '/ (ecdh|kdfe): / {
+			for (i = 1; i <= NF; i++)
+				if (split($i, w, "=0x") == 2) word[/ kdfe: /, w[1]] = w[2]
+		} END {
+			for (kdfe = 0; kdfe < 2; kdfe++) for (at = 0; at < 32; at += 4) print word[kdfe, "w" at]
+		}' $tracing/trace)
+	echo 0 >$tracing/events/session/enable
+	echo >$tracing/kprobe_events
+	# shellcheck disable=SC2086
+	is "$1: the session's secrets are known" "$(ask_observer session $words)" proved
+}
+
+if grep -qw vm_kexec=1 /proc/cmdline; then
+	tap_count=$(cat $state)
+	observe 'after kexec' look ram
+	like 'after kexec: much of the old memory is there' "$(ask_observer where marker)" \
+		'whole\*[0-9]{3}'
+	is_at 'after kexec: K_root is not' root nowhere
+	done_testing
+	exit
+fi
+
+plan_later
+mountpoint -q $tracing || mount -t tracefs tracefs $tracing
+# name: request.  Of many lengths, so that they come from many slabs: what is not wiped may be
+# overwritten, and more likely so in a slab that all use.
+declare -A request=(
+	[revoked]='64 path,noread revoked v1' [unlinked]='1000 path,noread unlinked v1'
+	[expired]='450 path,noread expired v1' [invalidated]='200 path,noread invalidated v1'
+	[kept]='48 path,noread kept v1' [twin]='300 path,noread twin v1'
+	[asleep]='48 path,noread asleep v1')
+for name in "${!request[@]}"; do
+	ask_observer key "$name" /usr/bin/keyctl "${request[$name]}" >/dev/null
+done
+ask_observer key held "$DERIVED/bin/hold" '32 path held v1' >/dev/null
+ask_observer key transient "$DERIVED/bin/hold" '96 path transient v1' >/dev/null
+ask_observer key refused "$DERIVED/bin/hold" '900 path refused v1' >/dev/null
+ask_observer key read "$DERIVED/bin/keyops" '64 path read v1' >/dev/null
+marker='ram.sh: this is in memory'
+ask_observer text marker "$marker" >/dev/null
+add() { keyctl add derived "$1" "${request[$1]}" @u >/dev/null; }
+
+ok 'the module loads' load_module
+watch_session
+echo 1 >$parameters/forget
+for name in revoked unlinked expired invalidated kept; do
+	add $name
+done
+session_is_known cached
+keyctl request2 derived twin "${request[twin]/noread/noread,logon}" @u >/dev/null
+"$DERIVED/bin/keyops" add read '64 path read v1' @s 1000 >/run/read &
+reader=$!
+wait_for grep -qE '^[0-9a-f]{128}$' /run/read
+# Two are refused: of the second one the log says nothing, for which much of the stack would be used.
+hold '32 path held v1' '900 path,kcv=0123456789abcdef refused v1'{,}
+observe 'with keys' look kept
+is_at 'with keys: K_root is in the one place that holds it, as HMAC states' root held
+is_at 'with keys: the secrets of the session are nowhere' session nowhere
+for name in revoked unlinked expired invalidated kept held; do
+	is_at "with keys: the key $name is in its payload alone" $name payload
+done
+is_at 'with keys: the key that was refused is nowhere' refused nowhere
+is_at 'with keys: a key with a twin is in the two payloads' twin 'payload payload'
+is_at 'with keys: a key that is read is in its payload, and in who reads it' read 'payload whole'
+
+echo 0 >/proc/sys/kernel/keys/gc_delay
+keyctl revoke %derived:revoked
+keyctl unlink %derived:unlinked @u
+keyctl timeout %derived:expired 1
+keyctl invalidate %derived:invalidated
+keyctl unlink %derived:twin @u
+keyctl unlink %logon:derived:twin @u
+kill "$HOLDER_PID"
+wait_for no_key 'unlinked|expired|invalidated|twin|derived:twin|hold'
+sleep 1
+echo 1 >$parameters/forget
+observe 'afterwards' look ram
+is_at 'a key that is kept is still in its payload' kept payload
+for name in revoked unlinked expired invalidated twin held; do
+	is_at "the key $name is nowhere" $name nowhere
+done
+is_at 'after forget K_root is nowhere' root nowhere
+is_at 'after forget the secrets of the session are nowhere' session nowhere
+kill $reader
+
+keyctl clear @u
+rmmod derived_keys
+ok 'the module loads with root=transient' load_module root=transient
+keyctl add user marker "$marker" @u >/dev/null
+watch_session
+hold '96 path transient v1'
+session_is_known transient
+observe 'root=transient' look kept
+is_at 'root=transient: the key is in its payload alone' transient payload
+is_at 'root=transient: K_root is nowhere' root nowhere
+is_at 'root=transient: the secrets of the session are nowhere' session nowhere
+
+kill "$HOLDER_PID"
+rmmod derived_keys
+observe 'unloaded' look ram
+like 'unloaded: there is memory' "$(ask_observer where marker)" 'payload'
+is_at 'unloaded: the key is nowhere' transient nowhere
+is_at 'unloaded: the key that was kept is nowhere' kept nowhere
+is_at 'unloaded: K_root is nowhere' root nowhere
+is_at 'unloaded: the secrets of the session are nowhere' session nowhere
+
+# The image is made as for a program that hibernates the machine, and put on a disk.  To resume from
+# it would take a minute here, and is not what this is about.
+ok 'the module loads again' load_module
+add asleep
+is 'before hibernation K_root is held' "$(status root)" 'cached, held in memory'
+ok 'an image of the machine is made' "$DERIVED/bin/snapshot" /dev/vdc
+observe 'the image' look disk
+is_at 'the image has the live key' asleep payload
+is_at 'K_root is not in the image' root nowhere
+observe 'resumed' look ram
+is 'after hibernation K_root is not held' "$(status root)" 'cached, not held'
+# Where the image was made there is another one, in memory that is free.
+like 'after hibernation the live key is there' "$(ask_observer where asleep)" '^payload'
+is_at 'after hibernation K_root is nowhere' root nowhere
+add asleep
+is 'with the next key it is held again' "$(status root)" 'cached, held in memory'
+
+yes "$(printf '%-4095s' "$marker")" | head -c 4M >/dev/shm/marker
+ok 'another kernel is loaded' kexec --load --kexec-file-syscall --reuse-cmdline \
+	--append=vm_kexec=1 --initrd="$DERIVED/initrd" "/boot/vmlinuz-$(uname -r)"
+echo $tap_count >$state
+sync
+kexec --exec
+sleep 60
+bail_out 'kexec did not start it'

@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# observer.sh: an observer answers, and fails at its end.
+#
+# vm: boot tpm=fresh memory=384
+# vm: disk 64M
+# vm: observer observer.observer
+# vm: expect-red ^the observer ended with status 3$
+
+. "$DERIVED/tests/lib.sh"
+
+plan 5
+is "the machine's memory is a file" "$(ask_observer memory)" $((384 << 20))
+like "swtpm's log is there" "$(ask_observer tpm)" '^[1-9]'
+is 'the monitor is there' "$(ask_observer qmp)" socket
+like 'the disk is there' "$(ask_observer disk)" '^64 MiB'
+is 'what was built is there' "$(ask_observer build)" directory
