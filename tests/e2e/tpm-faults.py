@@ -5,13 +5,21 @@ tpm-faults.py: for tpm-faults.sh: a misbehaving TPM, and requests to the module 
 
 A TPM made by /dev/vtpmx relays commands to a private swtpm with the golden state.  Rules change
 what it answers; then a key is asked for, and the errno, the root check value and what is left in
-the swtpm are looked at.  An object may stay there only where the answer hid its handle.
+the swtpm are looked at.  An object or a session may stay there only where the answer hid its
+handle.
+
+All of it is for both kinds of session that the module has on a kernel that has none.  In the own
+session a fetch takes several times as long, for the elliptic curves.  So there an honest request
+comes after every sixteenth bent answer only, not every length is tried, and not every byte of a
+long field of those answers that matter less (Kind, truncations(), flips()).
 """
 
+import collections
 import ctypes
 import errno
 import fcntl
 import hashlib
+import hmac
 import os
 import select
 import signal
@@ -20,6 +28,8 @@ import subprocess
 import sys
 import threading
 import time
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 DERIVED = os.environ["DERIVED"]
 sys.dont_write_bytecode = True
@@ -30,13 +40,21 @@ PARAMETERS = "/sys/module/derived_keys/parameters/"
 REQUEST = b"32 path tpm-faults v1"
 SESSION_KEYRING = -3
 
-CREATE_PRIMARY, HMAC, HMAC_START, SEQUENCE_COMPLETE, FLUSH, GET_CAPABILITY = \
-    0x131, 0x155, 0x15b, 0x13e, 0x165, 0x17a
-NAMES = {CREATE_PRIMARY: "CreatePrimary", HMAC: "HMAC", HMAC_START: "HMAC_Start",
+CREATE_PRIMARY, START_SESSION, HMAC, HMAC_START, SEQUENCE_COMPLETE, FLUSH, GET_CAPABILITY = \
+    0x131, 0x176, 0x155, 0x15b, 0x13e, 0x165, 0x17a
+CREATE_NULL = -CREATE_PRIMARY	# a CreatePrimary in the null hierarchy
+NAMES = {CREATE_NULL: "CreatePrimary (null)", START_SESSION: "StartAuthSession",
+         CREATE_PRIMARY: "CreatePrimary", HMAC: "HMAC", HMAC_START: "HMAC_Start",
          SEQUENCE_COMPLETE: "SequenceComplete", FLUSH: "FlushContext",
          GET_CAPABILITY: "GetCapability"}
+SEQUENCE = (HMAC_START, SEQUENCE_COMPLETE)	# instead of HMAC
+STARTING = (CREATE_NULL, START_SESSION)		# what an own session begins with
+ST_NO_SESSIONS, ST_SESSIONS = 0x8001, 0x8002
+RH_NULL, RS_PW = 0x40000007, 0x40000009
+OBJECT, SESSION = 0x80, 0x02	# the first byte of a handle
+CREATES = {CREATE_NULL: OBJECT, START_SESSION: SESSION, CREATE_PRIMARY: OBJECT, HMAC_START: OBJECT}
 SET_LOCALITY = 0x20001000	# the driver's own, not for the TPM
-RC_COMMAND_CODE = 0x143
+RC_COMMAND_CODE, RC_VALUE = 0x143, 0x2c4
 
 keyutils = ctypes.CDLL("libkeyutils.so.1", use_errno=True)
 
@@ -82,16 +100,33 @@ def wait_for(condition, seconds=10):
         raise RuntimeError("waited in vain")
 
 
+def code_of(command):
+    """The command's code, as the rules have it."""
+    code, handle = struct.unpack_from(">II", command.ljust(14, b"\0"), 6)
+    return CREATE_NULL if (code, handle) == (CREATE_PRIMARY, RH_NULL) else code
+
+
+def answered_by(rule, forward):
+    return lambda command: rule(command, forward)
+
+
 class Vtpm(threading.Thread):
     """The TPM that the kernel sees.  rules: command code -> what(command, forward) -> response."""
+
+    fresh = {}			# what may be used only once: a nonce or a key -> the command
+    reused = []			# what was used again, in another command
 
     def __init__(self, swtpm, rules=()):
         super().__init__(daemon=True)
         self.socket = connect(swtpm.socket)
         self.lock = threading.Lock()
         self.rules = dict(rules)
+        self.kind = OWN			# its rules come after those
         self.delays = {}		# command code -> seconds
         self.seen = []			# the commands, by code
+        self.by_password = []		# those of them that an empty password authorized
+        self.answers = {}		# command code -> the last response
+        self.traffic = collections.deque(maxlen=16)	# the last commands and responses
         self.failure = None
         # struct vtpm_proxy_new_dev: flags (VTPM_PROXY_FLAG_TPM2), tpm_num, fd, major, minor
         new = bytearray(struct.pack("=5I", 1, 0, 0, 0, 0))
@@ -99,7 +134,7 @@ class Vtpm(threading.Thread):
             fcntl.ioctl(vtpmx, 0xc014a100, new)		# VTPM_PROXY_IOC_NEW_DEV
         _, number, self.fd, _, _ = struct.unpack("=5I", new)
         self.start()
-        # The driver gives up if it is not answered in time, which a busy machine may take for itself.
+        # The driver gives up if it is not answered in time, which a busy machine may take itself.
         self.accepted = comes_true(lambda: os.path.exists(f"/dev/tpmrm{number}"), 10)
         if not self.accepted:
             return
@@ -112,13 +147,18 @@ class Vtpm(threading.Thread):
         try:
             while True:
                 command = os.read(self.fd, 4096)
-                (code,) = struct.unpack_from(">I", command, 6)
+                code = code_of(command)
                 if code == SET_LOCALITY:
                     os.write(self.fd, error(0))
                     continue
-                self.seen.append(code)
-                rule, delay = self.rules.get(code), self.delays.get(code)
-                response = rule(command, self.forward) if rule else self.forward(command)
+                self.note(code, command)
+                forward, delay = self.forward, self.delays.get(code)
+                for rule in (self.rules.get(code), self.kind.rules.get(code)):
+                    if rule:
+                        forward = answered_by(rule, forward)
+                response = forward(command)
+                self.answers[code] = response
+                self.traffic += (command, response)
                 try:
                     time.sleep(delay or 0)
                     os.write(self.fd, response)
@@ -132,20 +172,37 @@ class Vtpm(threading.Thread):
         self.socket.close()
         os.close(self.fd)
 
+    def note(self, code, command):
+        self.seen.append(code)
+        tag, session = struct.unpack_from(">H16xI", command.ljust(22, b"\0"))
+        once = []
+        if code == START_SESSION:
+            once = [command[20:52], command[54:122]]	# nonceCaller, the ephemeral key
+        elif tag == ST_SESSIONS and session == RS_PW:
+            self.by_password.append(code)
+        elif tag == ST_SESSIONS:
+            once = [command[24:56]]			# nonceCaller
+        # The driver sends a command again if the TPM asks for that: the very same.
+        self.reused += [new for new in once if self.fresh.setdefault(new, command) != command]
+
     def forward(self, command):
         with self.lock:
             self.socket.sendall(command)
             return receive(self.socket)
 
-    def objects(self):
-        """What is in the swtpm's transient slots, asked for behind the kernel's back."""
-        out = self.forward(struct.pack(">HIIIII", 0x8001, 22, GET_CAPABILITY, 1, 0x80000000, 64))
-        (count,) = struct.unpack_from(">I", out, 15)
-        return list(struct.unpack_from(f">{count}I", out, 19))
+    def left(self):
+        """The objects and sessions in the swtpm, asked for behind the kernel's back."""
+        handles = []
+        for begin in (0x80000000, 0x02000000, 0x03000000):	# loaded sessions, saved ones
+            out = self.forward(struct.pack(">HIIIII", ST_NO_SESSIONS, 22, GET_CAPABILITY,
+                                           1, begin, 64))
+            (count,) = struct.unpack_from(">I", out, 15)
+            handles += struct.unpack_from(f">{count}I", out, 19)
+        return handles
 
     def flush(self, handles):
         for handle in handles:
-            self.forward(struct.pack(">HIII", 0x8001, 14, FLUSH, handle))
+            self.forward(struct.pack(">HIII", ST_NO_SESSIONS, 14, FLUSH, handle))
 
 
 def make_vtpm(swtpm, rules=()):
@@ -164,7 +221,12 @@ def text(path):
         return file.read()
 
 
+loads = 0
+
+
 def load_module(*parameters):
+    global loads
+    loads += 1
     subprocess.run(["insmod", DERIVED + "/derived-keys.ko", *parameters], check=True)
 
 
@@ -175,7 +237,10 @@ def unload_module():
 def add_key(desc=b"tpm-faults", kind=b"derived", request=REQUEST):
     """The errno's name, or "ok"."""
     key = keyutils.add_key(kind, desc, request, ctypes.c_size_t(len(request)), SESSION_KEYRING)
-    return "ok" if key >= 0 else errno.errorcode[ctypes.get_errno()]
+    number = ctypes.get_errno()
+    if key >= 0:
+        return "ok"
+    return "EOPNOTSUPP" if number == errno.EOPNOTSUPP else errno.errorcode[number]
 
 
 def forget():
@@ -184,16 +249,14 @@ def forget():
 
 
 def klog():
-    out = subprocess.run(["dmesg", "--notime"], check=True, stdout=subprocess.PIPE, encoding="utf-8")
+    out = subprocess.run(["dmesg", "--notime"], check=True, stdout=subprocess.PIPE,
+                         encoding="utf-8")
     return out.stdout.splitlines()
 
 
 def status(what):
-    for line in text(PARAMETERS + "status").splitlines():
-        name, _, value = line.partition(": ")
-        if name == what:
-            return value
-    return None
+    lines = text(PARAMETERS + "status").splitlines()
+    return dict(line.partition(": ")[::2] for line in lines).get(what)
 
 
 def golden_root_check():
@@ -207,21 +270,30 @@ def golden_root_check():
 GOLDEN = golden_root_check()
 
 
+def session():
+    """What kind of session the last root came by: "ok" is an own one, as honest as can be."""
+    return {"own": "ok", "password": "in clear"}.get(status("session").split(",")[0])
+
+
 def outcome():
-    """Ask for a key with the root forgotten: an errno, "ok" with the golden root, or "other root"."""
+    """
+    Ask for a key with the root forgotten: an errno, "other root", or with the golden root "ok" if
+    its session was an own one, "in clear" if it was none.
+    """
     forget()
     got = add_key()
-    if got == "ok" and status("root check") != GOLDEN:
-        got = "other root"
+    if got == "ok":
+        got = session() if status("root check") == GOLDEN else "other root"
     return got
 
 
-def attempt(tpm, rules, want, stays=False):
+def attempt(tpm, rules, want, stays=(), then_honest=True):
     """
     Ask with some rules, then honestly.  want: what must come of the first (a set: any of it);
-    stays: whether an object stays in the TPM.  Returns problems.
+    stays: what stays in the TPM, by the handle's first byte.  Returns problems.
     """
     problems = []
+    del tpm.by_password[:]
     tpm.rules = rules
     got = outcome()
     tpm.rules = {}
@@ -229,13 +301,18 @@ def attempt(tpm, rules, want, stays=False):
         problems.append(f"got {got}, want {want}")
     if tpm.failure:
         raise tpm.failure
-    left = tpm.objects()
-    if bool(left) != stays:
+    # The null primary key is always made by password.
+    in_clear = {NAMES[code] for code in tpm.by_password} - {NAMES[CREATE_NULL]}
+    if in_clear and "in clear" not in (got, tpm.kind.ok):
+        problems.append(f"by password: {in_clear}")
+    left = tpm.left()
+    if {handle >> 24 for handle in left} != set(stays):
         problems.append(f"left in the TPM: {[hex(h) for h in left]}")
     tpm.flush(left)
-    got = outcome()
-    if got != "ok":
-        problems.append(f"the next honest fetch: {got}")
+    if then_honest:
+        got = outcome()
+        if got != tpm.kind.ok:
+            problems.append(f"the next honest fetch: {got}")
     return problems
 
 
@@ -244,10 +321,14 @@ def group(tpm, desc, cases):
     problems, count, began = [], 0, time.monotonic()
     for what, *case in cases:
         count += 1
-        problems += [f"{what}: {problem}" for problem in attempt(tpm, *case)]
+        then_honest = count % tpm.kind.honest_every == 0
+        found = attempt(tpm, *case, then_honest=then_honest)
+        problems += [f"{what}: {problem}" for problem in found]
     if not count:
         problems.append("there were no cases")
-    point(desc, problems)
+    elif not then_honest and outcome() != tpm.kind.ok:
+        problems.append("the honest fetch after all of them")
+    point(f"{tpm.kind.name}: {desc}", problems)
     print(f"# {count} cases, {time.monotonic() - began:.1f} s", flush=True)
 
 
@@ -264,14 +345,25 @@ class Layout:
         self.take("tag", 2)
         self.take("size", 4)
         self.take("return code", 4)
-        if code in (CREATE_PRIMARY, HMAC_START):
+        if code in CREATES:
             self.take("handle", 4)
+        if code == START_SESSION:
+            self.sized("nonce")
+        else:
+            self.parameters(code)
+        if self.at != self.length:
+            raise RuntimeError(f"{NAMES[code]}: {self.length} bytes, understood {self.at}")
+
+    def parameters(self, code):
+        primary = code in (CREATE_NULL, CREATE_PRIMARY)
         self.take("parameter size", 4)
-        if code == CREATE_PRIMARY:
+        if primary:
             self.take("public size", 2)
-            self.take("public", 14)
-            self.take("unique size", 2)
-            self.take("unique", 32)
+            self.take("public", 22 if code == CREATE_NULL else 14)
+            self.unique = ("x", "y") if code == CREATE_NULL else ("unique",)
+            for name in self.unique:
+                self.sized(name)
+            self.public_end = self.at
             self.take("creation data size", 2)
             self.take("PCR selection count", 4)
             self.sized("PCR digest")
@@ -283,17 +375,15 @@ class Layout:
             self.sized("creation hash")
         if code in (HMAC, SEQUENCE_COMPLETE):
             self.sized("digest")
-        if code in (CREATE_PRIMARY, SEQUENCE_COMPLETE):
+        if primary or code == SEQUENCE_COMPLETE:
             self.take("ticket tag", 2)
             self.take("ticket hierarchy", 4)
             self.sized("ticket digest")
-        if code == CREATE_PRIMARY:
+        if primary:
             self.sized("name")
         self.sized("nonce")
         self.take("session attributes", 1)
         self.sized("authorization")
-        if self.at != self.length:
-            raise RuntimeError(f"{NAMES[code]}: {self.length} bytes, understood {self.at}")
 
     def take(self, name, count):
         self.fields[name] = (self.at, self.at + count)
@@ -310,17 +400,29 @@ class Layout:
     def name_of(self, at):
         return next(name for name, (begin, end) in self.fields.items() if begin <= at < end)
 
-    def hides_object(self, name):
-        """Whether an answer wrong in that field leaves nobody knowing what to flush."""
-        return "handle" in self.fields and name in ("size", "return code", "handle")
+    def hidden(self, hides=True):
+        """What stays in the TPM if the answer hides its handle."""
+        return [CREATES[self.code]] if hides and self.code in CREATES else []
+
+    def hidden_by(self, name):
+        """What stays in the TPM if the answer is wrong in that field."""
+        return self.hidden(name in ("size", "return code", "handle"))
 
     def rules(self, rule):
         """Rules by which the command is used at all, and answered by the rule."""
-        sequence = self.code in (HMAC_START, SEQUENCE_COMPLETE)
-        return {**({HMAC: refusal(RC_COMMAND_CODE)} if sequence else {}), self.code: rule}
+        refused = {HMAC: refusal(RC_COMMAND_CODE)} if self.code in SEQUENCE else {}
+        return {**refused, self.code: rule}
+
+    def is_parameter(self, name):
+        return self["parameter size"][0] <= self[name][0] < self["nonce size"][0]
+
+    def lengths(self, begin, every):
+        """Every so many, and those up to a field's end."""
+        ends = {end for _, end in self.fields.values()}
+        return [n for n in range(begin, self.length) if n % every == 0 or n in ends]
 
     def spliced(self, begin, end, new, also=lambda r: r):
-        """The bytes from begin to end replaced, and the sizes of response and parameters made right."""
+        """The bytes from begin to end replaced, and the response's and parameters' sizes right."""
         size_at, params = self["parameter size"]
         (size,) = struct.unpack(">I", self.response[size_at:params])
         size = struct.pack(">I", size + len(new) - (end - begin))
@@ -334,8 +436,23 @@ class Layout:
 
     def renamed(self, r):
         public, name = self["public"][0], self["name"]
-        digest = hashlib.sha256(r[public:self["unique"][1]]).digest()
+        digest = hashlib.sha256(r[public:self.public_end]).digest()
         return r[:name[0] + 2] + digest + r[name[1]:]
+
+    def public(self, **unique):
+        """The public area, with another unique."""
+        begin, end = self["public"]
+        fields = [unique.get(name, self.response[slice(*self[name])]) for name in self.unique]
+        return self.response[begin:end] + b"".join(struct.pack(">H", len(f)) + f for f in fields)
+
+    def published(self, public):
+        """Another public area, and the name that it has."""
+        begin, end = self["public size"][0], self.public_end
+        name = self["name"][0] + len(public) - (end - begin - 2)
+
+        def also(r):
+            return r[:name + 2] + hashlib.sha256(public).digest() + r[name + 34:]
+        return self.spliced(begin, end, struct.pack(">H", len(public)) + public, also)
 
     def rehashed(self, r):
         # What was spliced moved the end of the creation data; its size is still the honest one.
@@ -354,6 +471,11 @@ def refusal(rc):
     return lambda command, forward: error(rc)
 
 
+def answer(response):
+    """A rule: the TPM does as told, and the response is this one."""
+    return changed(lambda r: response)
+
+
 def resized(response):
     """The response with its size field made right."""
     return response[:2] + struct.pack(">I", len(response)) + response[6:]
@@ -367,24 +489,170 @@ def gone(command, forward):
     raise Gone
 
 
+def second(rule):
+    """A rule for the second such command."""
+    count = [0]
+
+    def which(command, forward):
+        count[0] += 1
+        return rule(command, forward) if count[0] == 2 else forward(command)
+    return which
+
+
+class Kind:
+    """
+    A kind of session.  rules: what makes the module use it; a test's rule is what the TPM answers
+    to these.  ok: what comes of an honest fetch; honest_every: after so many bent answers there is
+    one; cut_every: one of so many lengths that an answer may be cut to is tried; may_pass: command
+    code -> field -> what may come of it when that is wrong.
+    """
+
+    def __init__(self, name, rules, ok, honest_every, cut_every, may_pass):
+        self.name, self.rules, self.ok = name, rules, ok
+        self.honest_every, self.cut_every, self.may_pass = honest_every, cut_every, may_pass
+
+
+def harmless(ok, *names):
+    """What may pass, and then must give the right root."""
+    return {name: {ok, "EIO"} for name in names}
+
+
+# Where nothing authenticates them: nothing is known of these fields beforehand, or nothing depends
+# on them.  A field of a key's creation data is under a digest: see consistent_lies().
+OWN = Kind("own session", {}, "ok", 16, 8, {
+    # If the handle can be no key's the TPM says so by an error of format one: see downgrades().
+    CREATE_NULL: {**harmless("ok", "ticket digest", "session attributes"),
+                  "handle": {"EIO", "in clear"}},
+    # To the TPM the session's key is another one then, as if there were a password.
+    START_SESSION: {"nonce": "EACCES"},
+    # So it is if the sequence is taken for the primary key, whose name is not in what is signed.
+    HMAC_START: {"handle": {"EIO", "EACCES"}},
+})
+PASSWORD = Kind("in clear", {CREATE_NULL: refusal(RC_VALUE)}, "in clear", 1, 1, {
+    CREATE_PRIMARY: harmless("in clear", "ticket digest", "session attributes"),
+    HMAC: {"digest": "other root", **harmless("in clear", "session attributes")},
+    HMAC_START: harmless("in clear", "session attributes"),
+    SEQUENCE_COMPLETE: {"digest": "other root",
+                        **harmless("in clear", "ticket tag", "ticket hierarchy",
+                                   "session attributes")},
+})
+
+
+def kdfa(key, label, u, v, count):
+    """Part 1, 11.4.10.2."""
+    context = label + b"\0" + u + v + struct.pack(">I", 8 * count)
+    blocks = (hmac.digest(key, struct.pack(">I", i + 1) + context, "sha256")
+              for i in range((count + 31) // 32))
+    return b"".join(blocks)[:count]
+
+
+class Interposer:
+    """
+    Somebody on the bus with a key of his own in the null primary's place.  He gives the TPM an
+    empty password, and signs for the module what he likes.  null: the layout of the null primary's
+    answer.
+    """
+
+    def __init__(self, null):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        point = self.key.public_key().public_numbers()
+        self.x, self.y = (n.to_bytes(32, "big") for n in (point.x, point.y))
+        public = null.public(x=self.x, y=self.y)
+        self.name = b"\0\x0b" + hashlib.sha256(public).digest()
+        # No such key and no such session is in the TPM.
+        self.null = null.published(public)(None, lambda _: null.response)
+        self.session_key = None
+        self.heard = None		# the parameters of the TPM's last answer
+        self.lie = {}			# what is not as it should be
+        self.rules = {CREATE_NULL: lambda command, forward: self.null, START_SESSION: self.start,
+                      **{code: self.relay for code in (CREATE_PRIMARY, HMAC, *SEQUENCE)}}
+
+    def start(self, command, _):
+        """Part 1, C.6.1 and 19.6.8."""
+        nonce_caller, x, y = command[20:52], command[56:88], command[90:122]
+        point = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"),
+                                              ec.SECP256R1())
+        z = self.key.exchange(ec.ECDH(), point.public_key())
+        salt = hashlib.sha256(b"\0\0\0\1" + z + b"SECRET\0" + x + self.x).digest()
+        nonce = os.urandom(32)
+        self.session_key = kdfa(salt, b"ATH", nonce, nonce_caller, 32)
+        return resized(error(0) + struct.pack(">IH", SESSION << 24, len(nonce)) + nonce)
+
+    def relay(self, command, forward):
+        """Part 1, 16.8, 19.6 and 21.2."""
+        code, nonce_caller, attributes = code_of(command), command[24:56], command[56]
+        self.lie = {}
+        response = forward(resized(struct.pack(">HII", ST_SESSIONS, 0, code) + command[10:14] +
+                                   struct.pack(">IIHBH", 9, RS_PW, 0, 0, 0) + command[91:]))
+        if response[6:10] != bytes(4):
+            return response
+        at = 14 if code in CREATES else 10
+        (size,) = struct.unpack_from(">I", response, at)
+        params = self.heard = response[at + 4:at + 4 + size]
+
+        nonce = self.lie.get("nonce", os.urandom(32))
+        if attributes & 0x40:		# TPMA_SESSION.encrypt
+            size = int.from_bytes(params[:2], "big")
+            mask = kdfa(self.session_key, b"XOR", nonce, nonce_caller, size)
+            params = params[:2] + bytes(a ^ b for a, b in zip(params[2:], mask)) + params[2 + size:]
+        attributes = self.lie.get("attributes", attributes)
+        code = self.lie.get("signed_for", code)
+        hashed = hashlib.sha256(struct.pack(">II", 0, code) + params).digest()
+        nonces = self.lie.get("nonces", lambda newer, older: newer + older)(nonce, nonce_caller)
+        signed = hmac.digest(self.session_key, hashed + nonces + bytes([attributes]), "sha256")
+        signed = self.lie.get("hmac", lambda h: h)(signed)
+        return resized(response[:at] + struct.pack(">I", len(params)) + params +
+                       struct.pack(">H", len(nonce)) + nonce + bytes([attributes]) +
+                       struct.pack(">H", len(signed)) + signed)
+
+    def kind(self):
+        return Kind("signed by an interposer", self.rules, "ok", 8, 8, {})
+
+    def lying(self, code, **lie):
+        """Rules by which he lies about that command."""
+        def rule(command, forward):
+            self.lie = lie
+            return forward(command)
+        rules = {HMAC: refusal(RC_COMMAND_CODE)} if code in SEQUENCE else {}
+        return {**rules, code: rule}
+
+
 # ---------------------------------------------------------------- the tests
 
+TRANSACTION = [CREATE_NULL, START_SESSION, FLUSH, CREATE_PRIMARY, HMAC, FLUSH, GET_CAPABILITY]
+IN_CLEAR = [CREATE_NULL, CREATE_PRIMARY, HMAC, FLUSH, GET_CAPABILITY]
+
+
+def by_sequence(transaction, asked=True):
+    """The same with a sequence; asked: after a TPM2_HMAC that is refused."""
+    at = transaction.index(HMAC)
+    return transaction[:at + asked] + [*SEQUENCE] + transaction[at + 1:]
+
+
+def learn(tpm, kind):
+    """The layouts of this kind's answers, by code."""
+    tpm.kind = kind
+    layouts = {}
+    for last in (HMAC, SEQUENCE_COMPLETE):
+        tpm.rules = {HMAC: refusal(RC_COMMAND_CODE)} if last != HMAC else {}
+        if outcome() != kind.ok:
+            raise RuntimeError(f"{kind.name}: no honest answer to learn from")
+        codes = STARTING if kind is OWN else ()
+        codes += (CREATE_PRIMARY, HMAC) if last == HMAC else SEQUENCE
+        layouts.update({code: Layout(code, tpm.answers[code]) for code in codes})
+    tpm.rules = {}
+    tpm.kind = OWN
+    return layouts
+
+
 def honest(tpm):
-    """What is sent when all goes well; returns the responses' layouts, by code."""
-    transaction = [CREATE_PRIMARY, HMAC, FLUSH, GET_CAPABILITY]
-    sequence = [HMAC_START, SEQUENCE_COMPLETE]
-    responses = {}
-
-    def recording(code):
-        def rule(command, forward):
-            responses[code] = forward(command)
-            return responses[code]
-        return rule
-
+    """What is sent when all goes well."""
     del tpm.seen[:]
     load_module()
-    same("the module asks the TPM when it is loaded: four commands", tpm.seen, transaction)
-    same("an honest relay gives the golden root check value", status("root check"), GOLDEN)
+    same("the module asks the TPM when it is loaded: seven commands", tpm.seen, TRANSACTION)
+    same("only the null primary key is made by password", tpm.by_password, [CREATE_NULL])
+    same("an honest relay gives the golden root check value, by an own session",
+         (status("root check"), session()), (GOLDEN, "ok"))
     del tpm.seen[:]
     same("no TPM command is sent for ten keys from a cached root",
          ([add_key(b"key %d" % i) for i in range(10)], tpm.seen), (["ok"] * 10, []))
@@ -393,8 +661,8 @@ def honest(tpm):
     del tpm.seen[:]
     load_module("root=transient")
     same("with root=transient loading sends no TPM command", tpm.seen, [])
-    same("with root=transient each of ten keys takes the same four commands",
-         ([add_key(b"key %d" % i) for i in range(10)], tpm.seen), (["ok"] * 10, transaction * 10))
+    same("with root=transient each of ten keys takes the same seven commands",
+         ([add_key(b"key %d" % i) for i in range(10)], tpm.seen), (["ok"] * 10, TRANSACTION * 10))
     same("with root=transient the root check value is the same", status("root check"), GOLDEN)
     unload_module()
 
@@ -402,46 +670,115 @@ def honest(tpm):
     forget()
     same("after forget no root is held", status("root"), "cached, not held")
     del tpm.seen[:]
-    tpm.rules = {code: recording(code) for code in transaction}
-    same("after forget the first of three keys takes the four commands",
-         ([add_key() for i in range(3)], tpm.seen), (["ok"] * 3, transaction))
+    same("after forget the first of three keys takes the seven commands",
+         ([add_key() for i in range(3)], tpm.seen), (["ok"] * 3, TRANSACTION))
     same("the root is held again", status("root"), "cached, held in memory")
-    del tpm.seen[:]
-    tpm.rules = {HMAC: refusal(RC_COMMAND_CODE), **{code: recording(code) for code in sequence}}
+    del tpm.seen[:], tpm.by_password[:]
+    tpm.rules = {HMAC: refusal(RC_COMMAND_CODE)}
     same("a TPM without TPM2_HMAC gives the golden root check value", outcome(), "ok")
-    same("it takes a sequence instead",
-         tpm.seen, [CREATE_PRIMARY, HMAC, *sequence, FLUSH, GET_CAPABILITY])
+    same("it takes a sequence instead, in the same session", (tpm.seen, tpm.by_password),
+         (by_sequence(TRANSACTION), [CREATE_NULL]))
     tpm.rules = {}
-    same("nothing is left in an honest TPM", tpm.objects(), [])
-    return {code: Layout(code, responses[code])
-            for code in (CREATE_PRIMARY, HMAC, HMAC_START, SEQUENCE_COMPLETE)}
+    same("nothing is left in an honest TPM", tpm.left(), [])
+
+
+def without_session(tpm):
+    """A TPM that cannot have an own session: what it gets, and what the log says."""
+    for code, rc, sent in ((CREATE_NULL, 0x2c4, IN_CLEAR), (START_SESSION, 0x2d6, TRANSACTION)):
+        desc = f"a TPM that cannot do {NAMES[code]}"
+        unload_module()
+        lines = len(klog())
+        del tpm.seen[:]
+        tpm.rules = {code: refusal(rc)}
+        load_module()
+        tpm.rules = {}
+        same(f"{desc} is asked by password: the golden root check value",
+             (tpm.seen, status("root check"), session()), (sent, GOLDEN, "in clear"))
+        said = [line for line in klog()[lines:] if line.startswith("derived: ")]
+        same(f"{desc}: the log says what that means, and why it is",
+             [line.split(", TPM:")[0] for line in said],
+             [f"derived: root check value {GOLDEN}, session: password, the TPM's answer crosses "
+              "its bus unencrypted", "derived: no encrypted session: the TPM has no such session "
+              f"(TPM2_{NAMES[code]}: TPM_RC {rc:#05x})"])
+        same(f"{desc}: nothing is left in it", tpm.left(), [])
+    same("once it can do both, it is an own session again", outcome(), "ok")
+
+
+# What says that a TPM cannot do this: an error of format one (bit 7), or that there is no such
+# command.
+UNSUPPORTED = (RC_VALUE, RC_COMMAND_CODE, 0x084, 0x185, 0x1c4, 0x2d5, 0x2d6, 0x2e6, 0x98e, 0x9a2)
+# What says something else, and what then comes of it.
+NO_EXCUSE = [(rc, "EACCES") for rc in (0x12f, 0x120, 0x921)] + \
+    [(rc, "EAGAIN") for rc in (0x902, 0x903, 0x905)] + \
+    [(rc, "EIO") for rc in (0x101, 0x100, 0x001, 0x500, 0x910, 0x918)]
+NONSENSE = [(rc, "EIO") for rc in (0x1084, 0x10143, 0x7fffffff, 0x80000000, 0xffffffff)]
+# The TPM layer hands a return code on as an int.
+POSING = [(2**32 - number, "EIO") for number in (errno.EINTR, errno.ENOMEM, errno.ENODEV,
+                                                 errno.EPIPE, errno.ETIME)]
+
+
+def downgrades(tpm):
+    """Which errors make the module ask by password, and that none does if it may not."""
+    def cases(code, wanted):
+        return ((f"TPM_RC {rc:#x}", {code: refusal(rc)}, want) for rc, want in wanted)
+
+    cannot = [(rc, "in clear") for rc in UNSUPPORTED]
+    for code in STARTING:
+        group(tpm, f"errors of {NAMES[code]} that say that the TPM cannot lead to a password",
+              cases(code, cannot))
+        group(tpm, f"other errors of {NAMES[code]} do not",
+              cases(code, NO_EXCUSE + NONSENSE + POSING))
+
+    unload_module()
+    lines = len(klog())
+    load_module("require_encryption=1")
+    same("require_encryption=1 minds no own session",
+         (status("root check"), session()), (GOLDEN, "ok"))
+    cannot = [(rc, "EOPNOTSUPP") for rc in UNSUPPORTED]
+    for code in STARTING:
+        group(tpm, f"with require_encryption=1 errors of {NAMES[code]} that say that the TPM "
+                   "cannot are EOPNOTSUPP", cases(code, cannot))
+        group(tpm, f"with require_encryption=1 other errors of {NAMES[code]} are what they were",
+              cases(code, NO_EXCUSE))
+    said = [line for line in klog()[lines:] if "require_encryption" in line]
+    same("the log says what require_encryption=1 refuses", said[:1],
+         [f'derived: uid 0, "{os.readlink("/proc/self/exe")}": refused: require_encryption=1, and '
+          f"the TPM has no such session (TPM2_{NAMES[CREATE_NULL]}: TPM_RC {RC_VALUE:#05x})"])
+    unload_module()
+    load_module()
 
 
 def another_root(tpm, layouts):
     """With a password session nothing protects the digest: but it is noticed."""
+    unload_module()
+    tpm.kind = PASSWORD
+    load_module()
+    same("in clear, the golden root check value",
+         (status("root check"), session()), (GOLDEN, "in clear"))
     lines = len(klog())
     tpm.rules = {HMAC: flip(layouts[HMAC]["digest"][0], 0x01)}
-    same("a changed digest in HMAC's answer is another root", outcome(), "other root")
+    same("in clear, a changed digest in HMAC's answer is another root", outcome(), "other root")
     tpm.rules = {}
     said = [line for line in klog()[lines:] if line.startswith("derived: ")]
     same("the log says that the root changed, and to what",
          [line.split(",")[0] for line in said],
          [f"derived: the root changed: its check value was {GOLDEN}. Every key is another one now",
           f"derived: root check value {status('root check')}"])
-    same("an honest answer is the golden root again", outcome(), "ok")
+    same("an honest answer is the golden root again", outcome(), "in clear")
+    tpm.kind = OWN
 
 
 def remembered(tpm):
-    tpm.rules = {CREATE_PRIMARY: refusal(0x101)}
+    tpm.rules = {CREATE_NULL: refusal(0x101)}
     same("a TPM that fails is EIO", outcome(), "EIO")
     tpm.rules = {}
     del tpm.seen[:]
     same("for the next requests it is EIO without a TPM command",
          ([add_key() for i in range(5)], tpm.seen), (["EIO"] * 5, []))
     forget()
-    same("after forget the TPM is asked again", (add_key(), tpm.seen[:1]), ("ok", [CREATE_PRIMARY]))
+    same("after forget the TPM is asked again", (add_key(), tpm.seen[:1]), ("ok", [CREATE_NULL]))
     unload_module()
-    tpm.rules = {CREATE_PRIMARY: refusal(0x101)}
+    tpm.rules = {CREATE_NULL: refusal(0x101)}
     load_module()
     tpm.rules = {}
     same("a failure when the module is loaded is remembered too", add_key(), "EIO")
@@ -449,14 +786,17 @@ def remembered(tpm):
 
 
 def busy(tpm):
-    answers = []
+    given = []
 
     def retry_once(command, forward):
-        answers.append(error(0x922) if not answers else forward(command))
-        return answers[-1]
+        given.append(error(0x922) if not given else forward(command))
+        return given[-1]
 
-    tpm.rules = {CREATE_PRIMARY: retry_once}
-    same("a TPM that says TPM_RC_RETRY once is asked again", (outcome(), len(answers)), ("ok", 2))
+    for code in (CREATE_NULL, START_SESSION, CREATE_PRIMARY, HMAC):
+        del given[:]
+        tpm.rules = {code: retry_once}
+        same(f"a TPM that says TPM_RC_RETRY once, to {NAMES[code]}, is asked again",
+             (outcome(), len(given)), ("ok", 2))
     tpm.rules = {CREATE_PRIMARY: refusal(0x922)}
     began = time.monotonic()
     got = outcome()
@@ -464,115 +804,185 @@ def busy(tpm):
          ("EAGAIN", True))
     lines = len(klog())
     tpm.rules = {FLUSH: refusal(0x101)}
-    same("a TPM that flushes nothing is full after three keys, and that is EAGAIN",
-         [outcome() for i in range(4)], ["ok"] * 3 + ["EAGAIN"])
+    same("a TPM that flushes nothing is full after three primary keys, and that is EAGAIN",
+         [outcome() for i in range(3)], ["ok"] + ["EAGAIN"] * 2)
     tpm.rules = {}
-    same("what it did not flush is still there", len(tpm.objects()), 3)
+    same("what it did not flush is still there, a session, too",
+         [handle >> 24 for handle in tpm.left()], [OBJECT] * 3 + [SESSION])
     said = [line for line in klog()[lines:] if "could not be removed from the TPM" in line]
     point("the log says once that an object could not be removed",
-          [] if len(said) == 1 and "0x80000000" in said[0] else klog()[lines:] or ["nothing"])
-    tpm.flush(tpm.objects())
+          [] if len(said) == 1 and "0x80000001" in said[0] else klog()[lines:] or ["nothing"])
+    tpm.flush(tpm.left())
     same("and once it is empty all is well", outcome(), "ok")
+
+    # TPM2_StartAuthSession: no key, nothing to bind to, a nonce, no salt, HMAC, no cipher, SHA-256.
+    somebodys = resized(struct.pack(">HIIIIH16xHBHH", ST_NO_SESSIONS, 0, START_SESSION,
+                                    RH_NULL, RH_NULL, 16, 0, 0, 0x10, 0xb))
+    while tpm.forward(somebodys)[6:10] == bytes(4):
+        pass
+    full = tpm.left()
+    del tpm.seen[:]
+    same("a TPM without a slot for a session is EAGAIN, and not asked any further",
+         (outcome(), tpm.seen), ("EAGAIN", [CREATE_NULL, START_SESSION, FLUSH]))
+    same("somebody's sessions are still in it", (tpm.left(), {handle >> 24 for handle in full}),
+         (full, {SESSION}))
+    tpm.flush(full)
+    same("and without them all is well", outcome(), "ok")
+
     tpm.delays = {FLUSH: 1, GET_CAPABILITY: 1}
     same("answers to FlushContext and GetCapability that come too late do no harm", outcome(), "ok")
     tpm.delays = {}
-    same("nor to the next request, and nothing is left in the TPM", (outcome(), tpm.objects()), ("ok", []))
+    same("nor to the next request, and nothing is left in the TPM",
+         (outcome(), tpm.left()), ("ok", []))
 
 
 def return_codes(tpm, layouts):
-    wanted = [(rc, "EACCES") for rc in (0x185, 0x9a2, 0x12f, 0x120, 0x98e, 0x921)] + \
-        [(rc, "EAGAIN") for rc in (0x902, 0x903)] + \
-        [(rc, "EIO") for rc in (0x101, 0x100, 0x001, 0x143, 0x1c4, 0x2d5,
-                                0x7fffffff, 0x80000000, 0xffffffff)]
-    # The TPM layer hands a return code on as an int.
-    posing = [(2**32 - number, "EIO") for number in (errno.EINTR, errno.ENOMEM, errno.ENODEV,
-                                                     errno.EPIPE, errno.ETIME)]
+    wanted = [(rc, "EACCES") for rc in (0x185, 0x98e, 0x9a2)] + NO_EXCUSE + NONSENSE + \
+        [(rc, "EIO") for rc in (RC_COMMAND_CODE, 0x1c4, 0x2d5)]
     for code, layout in layouts.items():
+        if code in STARTING:		# see downgrades()
+            continue
         group(tpm, f"return codes of {NAMES[code]} become the right errnos",
               ((f"TPM_RC {rc:#x}", layout.rules(refusal(rc)), want)
                for rc, want in wanted if (code, rc) != (HMAC, RC_COMMAND_CODE)))
         group(tpm, f"return codes of {NAMES[code]} that pose as the kernel's errnos are EIO",
-              ((f"TPM_RC {rc:#x}", layout.rules(refusal(rc)), want) for rc, want in posing))
+              ((f"TPM_RC {rc:#x}", layout.rules(refusal(rc)), want) for rc, want in POSING))
+
+    # An own session is over with TPM2_HMAC: who then denies that there is one gains nothing.
+    deniable = STARTING if tpm.kind is OWN else (HMAC,)
+
+    def forged():
+        for code, layout in layouts.items():
+            for rc in (RC_COMMAND_CODE, 0x101):
+                want = "in clear" if rc == RC_COMMAND_CODE and code in deniable else "EIO"
+                yield (f"{NAMES[code]}: TPM_RC {rc:#x}",
+                       layout.rules(changed(lambda r, rc=rc: error(rc))), want, layout.hidden())
+    group(tpm, "errors of a TPM that did as it was told are EIO, unless they lead elsewhere",
+          forged())
 
 
 def truncations(tpm, layout):
-    """Every length, first with the size field as it was, then with it made right."""
-    creates = "handle" in layout.fields
-    name = NAMES[layout.code]
+    """First with the size field as it was, then with it made right."""
+    name, every = NAMES[layout.code], tpm.kind.cut_every
     # An empty answer is none at all: the driver goes on waiting.
     group(tpm, f"{name}'s answer cut short anywhere is EIO",
-          ((f"{n} bytes", layout.rules(changed(lambda r, n=n: r[:n])), "EIO", creates)
-           for n in range(1, layout.length)))
+          ((f"{n} bytes", layout.rules(changed(lambda r, n=n: r[:n])), "EIO", layout.hidden())
+           for n in range(1, layout.length, 5 * every - 4)))
     group(tpm, f"{name}'s answer cut short anywhere, its size made right, is EIO",
           ((f"{n} bytes", layout.rules(changed(lambda r, n=n: resized(r[:n]))), "EIO",
-            creates and n < layout["handle"][1])
-           for n in range(10, layout.length)))
+            layout.hidden(n < 14))
+           for n in layout.lengths(10, every)))
 
 
 def additions(tpm, layouts):
     def cases():
         for code, layout in layouts.items():
-            creates = "handle" in layout.fields
-            params_end = layout["nonce size"][0]
             for n in (1, 2, 3000):
                 more = bytes(n)
                 yield (f"{NAMES[code]} and {n} bytes",
-                       layout.rules(changed(lambda r, more=more: r + more)), "EIO", creates)
+                       layout.rules(changed(lambda r, more=more: r + more)), "EIO", layout.hidden())
                 yield (f"{NAMES[code]} and {n} bytes, size right",
                        layout.rules(changed(lambda r, more=more: resized(r + more))), "EIO")
-                yield (f"{NAMES[code]} and {n} bytes of parameters, sizes right",
-                       layout.rules(layout.spliced(params_end, params_end, more)), "EIO")
+                if code != START_SESSION:
+                    end = layout["nonce size"][0]
+                    yield (f"{NAMES[code]} and {n} bytes of parameters, sizes right",
+                           layout.rules(layout.spliced(end, end, more)), "EIO")
     group(tpm, "answers with bytes added, at the end or to the parameters, are EIO", cases())
 
 
-# What may pass, and then must give the right root: nothing is known of it beforehand, or nothing
-# depends on it.  A field of a key's creation data is under a digest: see consistent_lies().
-HARMLESS = {"ok", "EIO"}
-MAY_PASS = {
-    CREATE_PRIMARY: {"ticket digest": HARMLESS, "session attributes": HARMLESS,
-                     "handle": {"EIO", "EAGAIN"}},	# the TPM says then that it has no such object
-    HMAC: {"digest": "other root", "session attributes": HARMLESS},
-    HMAC_START: {"session attributes": HARMLESS, "handle": {"EIO", "EAGAIN"}},
-    SEQUENCE_COMPLETE: {"digest": "other root", "ticket tag": HARMLESS, "ticket hierarchy": HARMLESS,
-                        "session attributes": HARMLESS},
-}
-LONG = ("unique", "PCR digest", "creation hash", "ticket digest", "name", "digest")
+def sizes(tpm, layouts, of_parameters=False):
+    def cases():
+        for layout in layouts.values():
+            for name, (begin, end) in layout.fields.items():
+                if not name.endswith(("size", "count")) or \
+                   (of_parameters and not layout.is_parameter(name)):
+                    continue
+                was = int.from_bytes(layout.response[begin:end], "big")
+                most = 256 ** (end - begin) - 1
+                others = {0, 1, most}
+                if tpm.kind is not OWN:
+                    others |= {was - 1, was + 1, most // 2 + 1}
+                for new in sorted(others - {was, -1}):
+                    to = new.to_bytes(end - begin, "big")
+                    rule = changed(lambda r, begin=begin, end=end, to=to: r[:begin] + to + r[end:])
+                    yield (f"{NAMES[layout.code]}: {name} {new:#x}", layout.rules(rule), "EIO",
+                           layout.hidden_by(name))
+    group(tpm, "sizes that are 0, 1, one off or huge are EIO", cases())
+
+
+def authorizations(tpm, layouts):
+    """Answers as a session of the other kind has them."""
+    have = (b"\0\0", b"\0\x20" + bytes(range(32)))
+
+    def cases():
+        for code, layout in layouts.items():
+            if code in STARTING:	# by password, or by nothing, in any case
+                continue
+            begin, at = layout["nonce size"][0], layout["session attributes"][0]
+            for nonce in have:
+                for signed in have:
+                    def how(r, begin=begin, at=at, nonce=nonce, signed=signed):
+                        return resized(r[:begin] + nonce + r[at:at + 1] + signed)
+                    if how(layout.response) != layout.response:
+                        yield (f"{NAMES[code]}: {len(nonce) - 2} bytes of nonce, {len(signed) - 2} "
+                               "of HMAC", layout.rules(changed(how)), "EIO")
+    group(tpm, "answers without the nonce and the HMAC that the session has, or with any that it "
+               "has not, are EIO", cases())
+
+
+LONG = ("unique", "x", "y", "PCR digest", "creation hash", "ticket digest", "name", "digest",
+        "nonce", "authorization")
 
 
 def flips(tpm, layout, mask, without=()):
-    may_pass = MAY_PASS[layout.code]
-    group(tpm, f"{NAMES[layout.code]}'s answer with any byte {'but those of digests ' if without else ''}"
-               f"changed by {mask:#04x} is EIO, but for those listed",
-          ((f"byte {at} ({name})", layout.rules(flip(at, mask)), may_pass.get(name, "EIO"),
-            layout.hides_object(name))
-           for at in range(layout.length) if (name := layout.name_of(at)) not in without))
+    """
+    Any byte; in an own session, every fourth of what is long where it is not the session's basis or
+    about the root secret.
+    """
+    may_pass = tpm.kind.may_pass.get(layout.code, {})
+    every = 4 if tpm.kind is OWN and layout.code in (CREATE_NULL, *SEQUENCE) else 1
+
+    def want(at, name):
+        # TPM_RC 0x080 is of format one: see downgrades().
+        if layout.code in STARTING and name == "return code" and at == 9 and mask == 0x80:
+            return "in clear"
+        return may_pass.get(name, "EIO")
+
+    def cases():
+        for at in range(layout.length):
+            name = layout.name_of(at)
+            if name not in without and (at % every == 0 or name not in LONG):
+                yield (f"byte {at} ({name})", layout.rules(flip(at, mask)), want(at, name),
+                       layout.hidden_by(name))
+    group(tpm, f"{NAMES[layout.code]}'s answer with any byte "
+               f"{'but those of digests ' if without else ''}changed by {mask:#04x} is EIO, but "
+               "for those listed", cases())
 
 
 def consistent_lies(tpm, layout):
     """The TPM lies about the object, and the digest over the lie is right."""
+    ok = tpm.kind.ok
+
     def public():
-        for at in range(layout["public"][0], layout["unique"][1]):
+        for at in range(layout["public"][0], layout.public_end):
             name = layout.name_of(at)
             yield (f"byte {at} ({name})", layout.rules(flip(at, 0x01, layout.renamed)),
-                   "ok" if name == "unique" else "EIO")
-        begin, end = layout["unique"]
-        for new in (b"", bytes(31), bytes(33)):
-            size = struct.pack(">H", len(new))
-            def also(r, new=new):
-                r = r[:18] + struct.pack(">H", 16 + len(new)) + r[20:]
-                name = layout["name"][0] + len(new) - 32
-                return r[:name + 2] + hashlib.sha256(r[20:36 + len(new)]).digest() + r[name + 34:]
-            yield (f"{len(new)} bytes of unique",
-                   layout.rules(layout.spliced(begin - 2, end, size + new, also)), "EIO")
-    group(tpm, "CreatePrimary's answer with another public area, rightly named, is EIO, unless only "
-               "unique differs", public())
+                   ok if name == "unique" else "EIO")
+        for name in layout.unique:
+            for n in (0, 31, 33, 100):
+                yield (f"{n} bytes of {name}",
+                       layout.rules(layout.published(layout.public(**{name: n * b"\1"}))), "EIO")
+        yield "no public area", layout.rules(layout.published(b"")), "EIO"
+        yield "a longer one", layout.rules(layout.published(layout.public() + b"\0\0")), "EIO"
+    group(tpm, f"{NAMES[layout.code]}'s answer with another public area, rightly named, is EIO, "
+               "unless only an HMAC key's unique differs", public())
 
     def creation():
         free = ("PCR digest", "locality", "parent nameAlg", "parent name", "parent qualified name")
         for at in range(layout["PCR selection count"][0], layout["outsideInfo"][1]):
             name = layout.name_of(at)
             yield (f"byte {at} ({name})", layout.rules(flip(at, 0x01, layout.rehashed)),
-                   HARMLESS if name in free else "EIO")
+                   {ok, "EIO"} if name in free else "EIO")
         begin, end = layout["outsideInfo size"]
         yield ("some outsideInfo",
                layout.rules(layout.spliced(begin, end, b"\0\1x", layout.rehashed)), "EIO")
@@ -581,38 +991,161 @@ def consistent_lies(tpm, layout):
                layout.rules(layout.spliced(begin, end, bytes.fromhex("00000001 000b 03 010000"),
                                            layout.rehashed)), "EIO")
         yield ("bytes after the creation data",
-               layout.rules(layout.spliced(*2 * layout["outsideInfo"][1:], bytes(2), layout.rehashed)), "EIO")
-    group(tpm, "CreatePrimary's answer with other creation data, rightly hashed, is EIO where it is not "
-               "what was asked", creation())
+               layout.rules(layout.spliced(*2 * layout["outsideInfo"][1:], bytes(2),
+                                           layout.rehashed)), "EIO")
+    group(tpm, f"{NAMES[layout.code]}'s answer with other creation data, rightly hashed, is EIO "
+               "where it is not what was asked", creation())
 
 
-def other_lies(tpm, layouts):
+def points_of_the_curve(tpm, null):
+    """Other points in the null primary's place, rightly named."""
+    p = 2**256 - 2**224 + 2**192 + 2**96 - 1
+    g = ec.derive_private_key(1, ec.SECP256R1()).public_key().public_numbers()
+    x, y = (int.from_bytes(null.response[slice(*null[name])], "big") for name in ("x", "y"))
+    lies = [("(0, 0)", 0, 0, "EIO"), ("(0, y)", 0, y, "EIO"), ("(x, 0)", x, 0, "EIO"),
+            ("(y, x)", y, x, "EIO"), ("(p, y)", p, y, "EIO"), ("(x, p)", x, p, "EIO"),
+            ("all ones", 2**256 - 1, 2**256 - 1, "EIO"),
+            # On the curve, but the TPM makes another salt of its own, as if there were a password.
+            ("the base point", g.x, g.y, "EACCES"),
+            # Only x goes into the salt.
+            ("(x, -y)", x, p - y, "ok")]
+
+    def cases():
+        for what, x, y, want in lies:
+            public = null.public(x=x.to_bytes(32, "big"), y=y.to_bytes(32, "big"))
+            yield what, null.rules(null.published(public)), want
+    group(tpm, "other points in the null primary's place are EIO, or the session fails", cases())
+
+
+def digests(tpm, layouts):
     def cases():
         for code in (HMAC, SEQUENCE_COMPLETE):
             layout = layouts[code]
             begin, end = layout["digest"]
-            zero = bytes(end - begin)
-            yield f"{NAMES[code]}: all zero", layout.rules(layout.spliced(begin, end, zero)), "EIO"
-            for n in (0, 31, 33, 64):
+            yield (f"{NAMES[code]}: all zero",
+                   layout.rules(layout.spliced(begin, end, bytes(end - begin))), "EIO")
+            for n in (0, 31, 33, 64, 2000):
                 new = struct.pack(">H", n) + n * b"x"
                 yield (f"{NAMES[code]}: a digest of {n} bytes",
                        layout.rules(layout.spliced(begin - 2, end, new)), "EIO")
+            yield (f"{NAMES[code]}: no parameters",
+                   layout.rules(layout.spliced(begin - 2, layout["nonce size"][0], b"")), "EIO")
             yield (f"{NAMES[code]}: CreatePrimary's answer",
-                   layout.rules(changed(lambda r: layouts[CREATE_PRIMARY].response)), "EIO")
+                   layout.rules(answer(layouts[CREATE_PRIMARY].response)), "EIO")
     group(tpm, "a digest all zero or not of 32 bytes is EIO", cases())
 
-    answer = tpm.forward(struct.pack(">HIIIII", 0x8001, 22, GET_CAPABILITY, 6, 0x105, 8))
+
+def identification(tpm):
+    tpm.kind = PASSWORD
+    length = len(tpm.answers[GET_CAPABILITY])
+    rules = [(f"byte {at}", flip(at, 0x80)) for at in range(length)] + \
+        [(f"{n} bytes", changed(lambda r, n=n: resized(r[:n]))) for n in range(10, length, 3)] + \
+        [("7 bytes", changed(lambda r: r[:7])), ("TPM_RC 0x101", refusal(0x101))]
     group(tpm, "GetCapability's answer changed, cut short or refused does no harm",
-          [(f"byte {at}", {GET_CAPABILITY: flip(at, 0x80)}, "ok") for at in range(len(answer))] +
-          [(f"{n} bytes", {GET_CAPABILITY: changed(lambda r, n=n: resized(r[:n]))}, "ok")
-           for n in range(10, len(answer), 3)] +
-          [("7 bytes", {GET_CAPABILITY: changed(lambda r: r[:7])}, "ok"),
-           ("TPM_RC 0x101", {GET_CAPABILITY: refusal(0x101)}, "ok")])
+          ((what, {GET_CAPABILITY: rule}, "in clear") for what, rule in rules))
     # The first property's value: who made the TPM.
     tpm.rules = {GET_CAPABILITY: changed(lambda r: r[:23] + b"\x1b\xff\nA" + r[27:])}
-    same("a TPM whose maker has an odd name gives a key", outcome(), "ok")
+    same("a TPM whose maker has an odd name gives a key", outcome(), "in clear")
     tpm.rules = {}
     same("status shows nothing odd of it", status("TPM vendor"), "???A")
+    tpm.kind = OWN
+
+
+def replays(tpm, layouts, root):
+    """Answers of another fetch, or to another command."""
+    def digest():
+        begin, end = layouts[HMAC]["digest"]
+        return tpm.answers[HMAC][begin:end]
+
+    got, earlier = [outcome()], dict(tpm.answers)
+    first = digest()
+    got.append(outcome())
+    same("the encrypted digests of two fetches and the root secret are three different ones",
+         (got, len({first, digest(), root}), len(root)), (["ok"] * 2, 3, 32))
+    same("the root secret does not cross the bus", [m.hex() for m in tpm.traffic if root in m], [])
+    tpm.kind = PASSWORD
+    same("it does without an own session", (outcome(), any(root in m for m in tpm.traffic)),
+         ("in clear", True))
+    tpm.kind = OWN
+    tpm.rules = {HMAC: refusal(RC_COMMAND_CODE)}
+    got = outcome()
+    tpm.rules = {}
+    same("nor does it by a sequence", (got, [m.hex() for m in tpm.traffic if root in m],
+                                       root in tpm.answers[SEQUENCE_COMPLETE]), ("ok", [], False))
+    earlier.update({code: tpm.answers[code] for code in SEQUENCE})
+
+    def replayed():
+        wants = {CREATE_NULL: "ok", START_SESSION: "EACCES"}
+        for code, layout in layouts.items():
+            yield NAMES[code], layout.rules(answer(earlier[code])), wants.get(code, "EIO")
+        unasked = {code: lambda c, f, code=code: earlier[code] for code in earlier}
+        yield "HMAC, and the TPM is not asked", {HMAC: unasked[HMAC]}, "EIO"
+        yield "all of it, and the TPM is not asked", unasked, "EIO"
+        yield ("all of it with a sequence, and the TPM is not asked",
+               {**unasked, HMAC: refusal(RC_COMMAND_CODE)}, "EIO")
+    group(tpm, "answers of an earlier fetch are EIO", replayed())
+
+    def swapped():
+        for asked, layout in layouts.items():
+            for given in layouts:
+                if given != asked:
+                    hides = earlier[given][10:14] != earlier[asked][10:14]
+                    yield (f"{NAMES[asked]}: {NAMES[given]}'s",
+                           layout.rules(answer(earlier[given])), "EIO", layout.hidden(hides))
+        yield ("HMAC: CreatePrimary's, of the same fetch",
+               {HMAC: lambda c, f: (f(c), tpm.answers[CREATE_PRIMARY])[1]}, "EIO")
+    group(tpm, "answers to other commands are EIO", swapped())
+
+
+def interposed(tpm, layouts, root):
+    """
+    Who alters the traffic can be in the middle of an own session (Documentation/threat-model.rst).
+    He has the root secret, and can give another; but nothing that he signs does more harm.
+    """
+    unload_module()
+    load_module()
+    null_primary = status("null primary")
+    lines = len(klog())
+    him = Interposer(layouts[OWN][CREATE_NULL])
+    tpm.kind = him.kind()
+    same("an interposer with a null primary key of his own hears the root secret",
+         (outcome(), him.heard), ("ok", b"\0\x20" + root))
+    same("that key's name is in status, and is not the TPM's",
+         (status("null primary"), null_primary != him.name.hex()), (him.name.hex(), True))
+    same("the log says that the null primary key changed", klog()[lines:],
+         [f"derived: the name of the TPM's null primary key changed to {him.name.hex()}: the TPM "
+          "was reset (as by hibernation), or somebody is on its bus"])
+    layouts = layouts[PASSWORD]
+    tpm.rules = {HMAC: flip(layouts[HMAC]["digest"][0], 0x01)}
+    same("he can give another root", outcome(), "other root")
+    tpm.rules = {}
+    same("nothing is left in the TPM", tpm.left(), [])
+
+    digests(tpm, layouts)
+    sizes(tpm, layouts, True)
+    consistent_lies(tpm, layouts[CREATE_PRIMARY])
+
+    def cases():
+        for code in (CREATE_PRIMARY, HMAC, *SEQUENCE):
+            name = NAMES[code]
+            for attributes in (0x00, 0x01, 0x20, 0x40, 0x41, 0xff):
+                sent = 0x40 if code in (HMAC, SEQUENCE_COMPLETE) else 0x01
+                if attributes != sent:
+                    yield (f"{name}: attributes {attributes:#04x}",
+                           him.lying(code, attributes=attributes), "EIO")
+            for n in (0, 16, 31, 33, 64):
+                yield f"{name}: a nonce of {n} bytes", him.lying(code, nonce=n * b"x"), "EIO"
+                yield (f"{name}: an HMAC of {n} bytes",
+                       him.lying(code, hmac=lambda h, n=n: (2 * h)[:n]), "EIO")
+            yield f"{name}: signed as TPM2_Unseal's", him.lying(code, signed_for=0x15e), "EIO"
+            yield (f"{name}: the nonces interchanged",
+                   him.lying(code, nonces=lambda newer, older: older + newer), "EIO")
+            yield f"{name}: no nonces", him.lying(code, nonces=lambda newer, older: b""), "EIO"
+            yield f"{name}: no lie", him.lying(code), "ok"
+    group(tpm, "what is signed, but not as it should be, is EIO", cases())
+    tpm.kind = OWN
+    same("without him it is the TPM's null primary key again", (outcome(), status("null primary")),
+         ("ok", null_primary))
 
 
 def slow(tpm, herd):
@@ -639,7 +1172,7 @@ def slow(tpm, herd):
     unload_module()
     load_module("root=transient")
     del tpm.seen[:]
-    tpm.rules = {CREATE_PRIMARY: held}
+    tpm.rules = {CREATE_NULL: held}
     first, others, more = herd[0], herd[1:20], herd[20:28]
     first.go()
     wait_for(lambda: tpm.seen)
@@ -656,24 +1189,25 @@ def slow(tpm, herd):
         process.go()
     comes_true(lambda: refused(more), 10)
     time.sleep(0.5)
-    same("as many as were killed may wait in their place, and one more may not", len(refused(more)), 1)
+    same("as many as were killed may wait in their place, and one more may not",
+         len(refused(more)), 1)
     last, *killed = waiting(more)
     same("these die at once, too", [p.pid for p in killed if not p.kill()], [])
     same("all that was before the TPM answered anything", (tpm.seen, first.result()),
-         ([CREATE_PRIMARY], None))
+         ([CREATE_NULL], None))
     answer.set()
     comes_true(lambda: first.result(), 10)
     same("the one at the TPM gets its key", first.result(), "ok")
-    wait_for(lambda: tpm.seen.count(CREATE_PRIMARY) == 2)
+    wait_for(lambda: tpm.seen.count(CREATE_NULL) == 2)
     # He may die now or when the TPM has answered; what he made there is removed.
     os.kill(last.pid, signal.SIGKILL)
     time.sleep(0.2)
     answer.set()
     same("who is killed at the TPM dies", last.kill(), True)
-    comes_true(lambda: len(tpm.seen) >= 8, 2)
-    same("no command was sent for those who were killed while they waited, and all for who was at the TPM",
-         tpm.seen, [CREATE_PRIMARY, HMAC, FLUSH, GET_CAPABILITY] * 2)
-    same("nothing is left in a TPM whose user was killed", tpm.objects(), [])
+    comes_true(lambda: len(tpm.seen) >= 2 * len(TRANSACTION), 2)
+    same("no command was sent for those who were killed while they waited, and all for who was at "
+         "the TPM", tpm.seen, TRANSACTION * 2)
+    same("nothing is left in a TPM whose user was killed", tpm.left(), [])
     tpm.rules = {}
     same("and the next request is served", add_key(), "ok")
 
@@ -681,8 +1215,9 @@ def slow(tpm, herd):
 def vanishing(swtpm, tpm):
     """The TPM goes while it is asked, and another one comes."""
     # In the midst of a command the driver only says that it was canceled.
-    for code, wants in ((CREATE_PRIMARY, ("ENXIO", "EIO")), (HMAC, ("ENXIO", "EIO")), (FLUSH, ("ok",))):
-        tpm.rules = {code: gone}
+    for code, wants in ((CREATE_NULL, ("ENXIO", "EIO")), (START_SESSION, ("ENXIO", "EIO")),
+                        (HMAC, ("ENXIO", "EIO")), (FLUSH, ("ok",))):
+        tpm.rules = {code: second(gone) if code == FLUSH else gone}
         got = outcome()
         point(f"a TPM that vanishes at {NAMES[code]} is {' or '.join(wants)}",
               [] if got in wants else [f"got {got}"])
@@ -691,9 +1226,9 @@ def vanishing(swtpm, tpm):
             raise tpm.failure
         same(f"the TPM gone at {NAMES[code]}, after forget a request is ENXIO", outcome(), "ENXIO")
         tpm = make_vtpm(swtpm)
-        tpm.flush(tpm.objects())
+        tpm.flush(tpm.left())
         same(f"another TPM there after that at {NAMES[code]}, the very next request is served",
-             (add_key(), status("root check")), ("ok", GOLDEN))
+             (add_key(), status("root check"), session()), ("ok", GOLDEN, "ok"))
     return tpm
 
 
@@ -708,17 +1243,16 @@ def without_hmac(swtpm, tpm):
         listed[at] = listed[at - 1]
         return r[:19] + struct.pack(f">{len(listed)}I", *listed)
 
-    tpm.rules = {CREATE_PRIMARY: gone}
+    tpm.rules = {CREATE_NULL: gone}
     outcome()
     tpm.join(10)
     tpm = make_vtpm(swtpm, {GET_CAPABILITY: changed(unlist)})
     tpm.rules = {}
-    tpm.flush(tpm.objects())
+    tpm.flush(tpm.left())
     del tpm.seen[:]
     same("a TPM that does not list TPM2_HMAC gives the golden root check value", outcome(), "ok")
-    same("it is not asked for it", tpm.seen,
-         [CREATE_PRIMARY, HMAC_START, SEQUENCE_COMPLETE, FLUSH, GET_CAPABILITY])
-    same("nothing is left in it", tpm.objects(), [])
+    same("it is not asked for it", tpm.seen, by_sequence(TRANSACTION, False))
+    same("nothing is left in it", tpm.left(), [])
     return tpm
 
 
@@ -761,23 +1295,42 @@ def main():
     herd = [Asker(number) for number in range(28)]	# before there are threads
     with Swtpm(DERIVED + "/tests/vectors/tpm-golden") as swtpm:
         tpm = make_vtpm(swtpm)
-        layouts = honest(tpm)
-        another_root(tpm, layouts)
+        honest(tpm)
+        without_session(tpm)
+        layouts = {kind: learn(tpm, kind) for kind in (OWN, PASSWORD)}
+        digest = layouts[PASSWORD][HMAC]["digest"]
+        root = layouts[PASSWORD][HMAC].response[slice(*digest)]
+        another_root(tpm, layouts[PASSWORD])
         remembered(tpm)
         busy(tpm)
-        return_codes(tpm, layouts)
-        for layout in layouts.values():
-            truncations(tpm, layout)
-            flips(tpm, layout, 0x01)
-            flips(tpm, layout, 0x80, LONG)
-        additions(tpm, layouts)
-        consistent_lies(tpm, layouts[CREATE_PRIMARY])
-        other_lies(tpm, layouts)
+        downgrades(tpm)
+        for kind, of_kind in layouts.items():
+            tpm.kind = kind
+            return_codes(tpm, of_kind)
+            for layout in of_kind.values():
+                truncations(tpm, layout)
+                flips(tpm, layout, 0x01)
+                if kind is PASSWORD or layout.code in STARTING:
+                    flips(tpm, layout, 0x80, LONG)
+            additions(tpm, of_kind)
+            sizes(tpm, of_kind)
+            authorizations(tpm, of_kind)
+        tpm.kind = PASSWORD
+        consistent_lies(tpm, layouts[PASSWORD][CREATE_PRIMARY])
+        digests(tpm, layouts[PASSWORD])
+        tpm.kind = OWN
+        consistent_lies(tpm, layouts[OWN][CREATE_NULL])
+        points_of_the_curve(tpm, layouts[OWN][CREATE_NULL])
+        replays(tpm, layouts[OWN], root)
+        interposed(tpm, layouts, root)
+        identification(tpm)
+        same("no nonce and no key that is to be used once was used twice",
+             (len(Vtpm.fresh) > 1000, Vtpm.reused), (True, []))
 
-        # Over a thousand failures of four causes, at most one line per cause and minute.  The module
-        # was loaded twice meanwhile.
+        # Thousands of failures of four causes, at most one line per cause and minute, and for each
+        # time that the module was loaded.
         lines = [line for line in klog() if ": refused: " in line]
-        most = 4 * (1 + int((time.monotonic() - began) / 60)) + 4
+        most = 4 * (loads + int((time.monotonic() - began) / 60))
         point("all these failures left few lines in the log",
               [] if 0 < len(lines) <= most else [f"{len(lines)} lines, at most {most}", *lines])
 
@@ -785,7 +1338,7 @@ def main():
         tpm = vanishing(swtpm, tpm)
         tpm = without_hmac(swtpm, tpm)
         unload_module()
-        same("nothing is left in the TPM at the end", tpm.objects(), [])
+        same("nothing is left in the TPM at the end", tpm.left(), [])
     print(f"1..{points}")
 
 

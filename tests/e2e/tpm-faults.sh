@@ -4,7 +4,7 @@
 # tpm-faults.sh: a TPM that lies, stammers, sulks or dawdles: the right errno or the right key,
 # and nothing left in it.  tpm-faults.py beside this is that TPM, and asks for the keys.
 #
-# vm: boot tpm=golden timeout=300
+# vm: boot tpm=golden timeout=900
 
 . "$DERIVED/tests/lib.sh"
 
