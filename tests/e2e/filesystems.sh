@@ -247,6 +247,7 @@ nfs() {
 	ok 'csum_fs= takes it' load_module csum_fs=cifs,nfs
 	same 'nfs, with csum_fs='
 	unload_module
+	# shellcheck disable=SC2119
 	load_module
 	umount $at
 	rpc.nfsd 0
