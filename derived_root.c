@@ -13,10 +13,13 @@
 #define pr_fmt(fmt) "derived: " fmt
 
 #include <linux/atomic.h>
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/kstrtox.h>
+#include <linux/ktime.h>
 #include <linux/lockdep.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
@@ -130,9 +133,18 @@ struct fetch {
 static void fetch_work(struct work_struct *work)
 {
 	struct fetch *fetch = container_of(work, struct fetch, work);
+	const ktime_t began = ktime_get();
 
 	fetch->err = derived_tpm_fetch(&fetch->root, &fetch->tpm);
 	derived_wipe_stack();
+	/*
+	 * Others wait for the TPM, too: IMA does, on behalf of every program
+	 * that is started. Its mutex wakes who has waited longest, and then is
+	 * for who is first to take it, which may be the next one in our line.
+	 * So leave them the time to, which is little beside what the TPM took.
+	 */
+	fsleep(clamp(ktime_us_delta(ktime_get(), began) / 32,
+		     100, 20 * USEC_PER_MSEC));
 }
 
 /* Tells the administrator how far the session is to be believed. */
