@@ -337,21 +337,29 @@ static int gate_file(const struct file *exe)
 /* The kernel's own credentials, for looking up what the caller may not. */
 static const struct cred *kernel_creds;
 
-/*
- * Whether the path of an executable was made by mounts that privilege made. In
- * the initial user namespace (G1), nobody unprivileged has a mount namespace or a
- * root directory of his own; but he may run a file that is mounted in that of
- * another process of his (P2), or nowhere (P3).
- */
-static bool is_under_root(const struct file *exe)
+static bool is_under_root(const struct file *exe, struct fs_struct *fs)
 {
 	struct path root;
 	bool under;
 
-	get_fs_root(current->fs, &root);
+	get_fs_root(fs, &root);
 	under = path_is_under(&exe->f_path, &root);
 	path_put(&root);
 	return under;
+}
+
+/*
+ * Whether the path of an executable was made by mounts that privilege made. In
+ * the initial user namespace (G1), nobody unprivileged has a mount namespace or a
+ * root directory of his own; but he may run a file that is mounted in that of
+ * another process of his (P2), or nowhere (P3). The first process's root counts,
+ * too: a program that has left for a mount namespace of its own runs on from
+ * where it was started.
+ */
+static bool mounted_by_privilege(const struct file *exe)
+{
+	return is_under_root(exe, current->fs) ||
+	       is_under_root(exe, userspace_init_fs);
 }
 
 /* Looks up the path of an executable from the root of the first process. */
@@ -371,7 +379,7 @@ static int lookup(const struct derived_identity *id, struct path *found)
 	 */
 	err = vfs_path_lookup(root.dentry, root.mnt, id->path,
 			      LOOKUP_NO_SYMLINKS | LOOKUP_CACHED, found);
-	if (err == -EAGAIN && is_under_root(id->exe))
+	if (err == -EAGAIN && mounted_by_privilege(id->exe))
 		err = vfs_path_lookup(root.dentry, root.mnt, id->path,
 				      LOOKUP_NO_SYMLINKS, found);
 	revert_creds(old);

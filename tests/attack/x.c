@@ -2,9 +2,15 @@
 /*
  * x: the victim, "program X" of the attack table: asks for its key and prints it.
  *
- *	x [WHAT [KEYRING]]	ask.h says what WHAT is; KEYRING is a serial number
+ *	x [-m] [WHAT [KEYRING]]		ask.h says what WHAT is; KEYRING is a serial number
+ *
+ * -m: it leaves for a mount namespace of its own before
  */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ask.h"
 
@@ -14,6 +20,14 @@
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "-m")) {
+		if (unshare(CLONE_NEWNS)) {
+			perror(WHO ": unshare");
+			return 1;
+		}
+		argc--;
+		argv++;
+	}
 	ask(WHO, argc > 1 ? argv[1] : "32 path",
 	    argc > 2 ? strtol(argv[2], NULL, 10) : ASK_PROCESS_KEYRING);
 	return 0;

@@ -242,6 +242,7 @@ nfs() {
 	ok 'nfs: it is mounted' mount -t nfs -o ro,vers=3,nolock,noac "127.0.0.1:$data/tree" $at
 	looked_up nfs 2 "$path" $x '32 path'
 	looked_up 'nfs, from a mount namespace of its own' 2 "$path" unshare -m $x '32 path'
+	looked_up 'nfs, and it leaves for one itself' 2 "$path" $x -m '32 path'
 	is 'nfs: path alone is served' "$(keys $x)" "$path_alone"
 	unload_module
 	ok 'csum_fs= takes it' load_module csum_fs=cifs,nfs
