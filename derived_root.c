@@ -182,9 +182,11 @@ static void note_fetch(const struct fetch *fetch, unsigned int before)
 	spin_lock(&root_lock);
 	/*
 	 * That there is no TPM costs nothing to find out, and one may turn up
-	 * any moment: only what a TPM did is remembered.
+	 * any moment: only what a TPM did is remembered. Nor did a TPM do it if
+	 * there is no memory.
 	 */
-	if (fetch->err && tpm->asked && before == forgotten) {
+	if (fetch->err && fetch->err != -ENOMEM && tpm->asked &&
+	    before == forgotten) {
 		failure = fetch->err;
 		failure_until = get_jiffies_64() + FAILURE_REMEMBERED;
 	}

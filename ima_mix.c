@@ -405,10 +405,14 @@ static int gate_anchor(const struct derived_identity *id)
 {
 	struct path found;
 	bool same = false;
+	int err;
 
 	if (!is_on(G5))
 		return 0;
-	if (!lookup(id, &found)) {
+	err = lookup(id, &found);
+	if (err == -ENOMEM)		/* which says nothing of any path */
+		return err;
+	if (!err) {
 		same = d_inode(found.dentry) == file_inode(id->exe) &&
 		       !(found.mnt->mnt_flags & (MNT_NOSUID | MNT_NOEXEC));
 		path_put(&found);

@@ -80,7 +80,7 @@ int derived_tpm_fail_rc(struct derived_tpm *tpm, const char *command, int rc)
 					"the TPM driver failed at %s (errno %d)",
 					command, -rc);
 
-	switch (tpm2_rc_value(rc)) {
+	switch (rc <= TPM_RC_MAX ? tpm2_rc_value(rc) : rc) {
 	case TPM_RC_HIERARCHY:
 	case TPM_RC_DISABLED:
 		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
@@ -182,6 +182,8 @@ void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
 	tpm_buf_reset(buf, TPM2_ST_NO_SESSIONS, TPM2_CC_FLUSH_CONTEXT);
 	tpm_buf_append_u32(buf, handle);
 	rc = derived_tpm_send(chip, buf);
-	if (rc && tpm2_rc_value(rc) != TPM2_RC_HANDLE)
+	/* A TPM that was reset, and not started since, has no objects. */
+	if (rc && rc != TPM2_RC_INITIALIZE &&
+	    tpm2_rc_value(rc) != TPM2_RC_HANDLE)
 		tpm->left = handle;
 }

@@ -20,6 +20,7 @@
 #define TPM_RH_OWNER		0x40000001
 #define TPM_HT_HMAC_SESSION	0x02
 #define TPM_RC_COMMAND_CODE	0x143
+#define TPM_RC_MAX		0xfff	/* all have twelve bits: 6.6.2 */
 
 /**
  * struct tpm2_reader - what is left to read of a response

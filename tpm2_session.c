@@ -43,7 +43,6 @@
 #define TPM_SE_HMAC		0x00
 #define TPM_PT_HR_TRANSIENT_AVAIL 0x00000207
 #define TPM_RC_FMT1		0x080
-#define TPM_RC_MAX		0xfff
 
 static bool require_encryption;
 module_param(require_encryption, bool, 0444);
@@ -518,9 +517,15 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 		rc = take_point(&primary, &null_point);
 	if (!rc) {
 		rc = make_salt(&null_point, &ephemeral, salt);
-		/* EINVAL, EAGAIN: not on the curve, or a bad number was drawn. */
-		if (rc == -EINVAL || rc == -EAGAIN)
+		/*
+		 * EINVAL: not on the curve. EAGAIN: a bad number was drawn,
+		 * once in four billion times, or there is no memory; neither
+		 * is the TPM's fault.
+		 */
+		if (rc == -EINVAL)
 			rc = -EBADMSG;
+		else if (rc == -EAGAIN)
+			rc = -ENOMEM;
 	}
 	if (!rc) {
 		command = "TPM2_StartAuthSession";
