@@ -97,7 +97,12 @@ addkey $*"
 }
 
 # The module.
-load_module() { insmod "$DERIVED/derived-keys.ko" "$@"; }
+module=$DERIVED/derived-keys.ko
+load_module() { insmod "$module" "$@"; }
+# For tests of the module's own sessions: where the kernel has some, it would use those.
+use_own_sessions() {
+	[ ! -e "$DERIVED/own/derived-keys.ko" ] || module=$DERIVED/own/derived-keys.ko
+}
 unload_module() { rmmod derived_keys; }
 # modprobe finds it from now on.  depmod would take 20 s.
 install_module() {

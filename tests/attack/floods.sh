@@ -12,6 +12,8 @@
 #
 # vm: boot tpm=golden timeout=300 proxy="CreatePrimary:delay=107 StartAuthSession:delay=85 HMAC:delay=14 FlushContext:delay=3 GetCapability:delay=4"
 # vm: boot tpm=golden timeout=300 args="ima_policy=tcb" proxy="CreatePrimary:delay=107 StartAuthSession:delay=85 HMAC:delay=14 FlushContext:delay=3 GetCapability:delay=4"
+# vm: not-on[debug] it is about times
+# vm: long[7.3] a TPM made slow
 
 . "$DERIVED/tests/lib.sh"
 

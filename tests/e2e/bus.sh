@@ -11,6 +11,7 @@
 # vm: observer bus.observer
 
 . "$DERIVED/tests/lib.sh"
+use_own_sessions
 
 parameters=/sys/module/derived_keys/parameters
 status() { sed -n "s/^$1: //p" $parameters/status; }

@@ -13,6 +13,8 @@
 # vm: disk 64M
 # vm: boot tpm=golden
 # vm: boot tpm=golden initrd=initramfs-tools
+# vm: not-on[debug] mkinitramfs makes it for the kernel of the root
+# vm: long[6.12] an initramfs is made
 
 . "$DERIVED/tests/lib.sh"
 

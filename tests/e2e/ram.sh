@@ -12,6 +12,8 @@
 # vm: boot tpm=golden memory=512 timeout=300
 # vm: observer ram.observer
 # vm: disk 512M
+# vm: not-on[debug] what it finds is of the kernel's own code as Debian builds it
+# vm: long[7.3] nine searches of all memory
 
 . "$DERIVED/tests/lib.sh"
 

@@ -8,6 +8,7 @@
 # vm: boot tpm=golden
 
 . "$DERIVED/tests/lib.sh"
+use_own_sessions
 
 golden=$(awk -F'\t' '$1 == "root" && $2 == "golden" { print $3 }' "$DERIVED/tests/vectors/golden.tsv")
 parameters=/sys/module/derived_keys/parameters

@@ -227,7 +227,7 @@ loads = 0
 def load_module(*parameters):
     global loads
     loads += 1
-    subprocess.run(["insmod", DERIVED + "/derived-keys.ko", *parameters], check=True)
+    subprocess.run(["insmod", sys.argv[1], *parameters], check=True)
 
 
 def unload_module():
@@ -647,7 +647,8 @@ def learn(tpm, kind):
 
 def honest(tpm):
     """What is sent when all goes well."""
-    del tpm.seen[:]
+    # A kernel that has sessions of its own has made a null primary key already.
+    del tpm.seen[:], tpm.by_password[:]
     load_module()
     same("the module asks the TPM when it is loaded: seven commands", tpm.seen, TRANSACTION)
     same("only the null primary key is made by password", tpm.by_password, [CREATE_NULL])

@@ -5,8 +5,10 @@
 # and nothing left in it.  tpm-faults.py beside this is that TPM, and asks for the keys.
 #
 # vm: boot tpm=golden timeout=900
+# vm: long thousands of cases
 
 . "$DERIVED/tests/lib.sh"
+use_own_sessions
 
 # The machine's own TPM goes, so that the one made up in user space becomes the one that is used.
 device=$(readlink -f /sys/class/tpm/tpm0/device) || bail_out 'there is no TPM'
@@ -14,4 +16,4 @@ echo "${device##*/}" >"$(readlink -f "$device/driver")/unbind" || bail_out "the 
 modprobe tpm_vtpm_proxy || bail_out 'there is no tpm_vtpm_proxy'
 
 # It prints the points and the plan.
-exec python3 "$DERIVED/tests/e2e/tpm-faults.py"
+exec python3 "$DERIVED/tests/e2e/tpm-faults.py" "$module"

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# builtin.sh: the module built into the kernel: the same keys, parameters on the kernel's command line.
+#
+# vm: boot tpm=golden image=builtin
+# vm: boot tpm=golden image=builtin args="derived_keys.root=transient derived_keys.expect_root=0799323ee1140706"
+# vm: boot tpm=golden image=builtin args="derived_keys.expect_root=0799323ee1140707"
+# vm: only-on[debug] it is not built into the others
+# vm: long another kernel is linked
+
+. "$DERIVED/tests/lib.sh"
+
+plan_later
+parameters=/sys/module/derived_keys/parameters
+status() { sed -n "s/^$1: //p" $parameters/status; }
+root_check=$(awk -F'\t' '$1 == "root" && $2 == "golden" { print $3 }' "$DERIVED/tests/vectors/golden.tsv")
+request='32 path builtin v1'
+
+unlike 'it is no module that was loaded' "$(cat /proc/modules; echo end)" '^derived_keys'
+like 'the key type is there from the start' "$(dmesg --notime)" '^Key type derived registered$'
+
+# The second word of what addkey prints is the key's name: its check value is in /proc/keys.
+kcv() { sed -n 's/.* builtin: .* kcv://p' /proc/keys; }
+
+case $BOOT in
+1)
+	is 'the root is cached' "$(cat $parameters/root)" cached
+	ok 'a key can be added' keyctl add derived builtin "$request" @s
+	is 'the root is the golden one' "$(status 'root check')" "$root_check"
+	is 'and held' "$(status root)" 'cached, held in memory'
+	key=$(keyctl pipe "$(keyctl search @s derived builtin)" | od -An -v -tx1 | tr -d ' \n')
+	like 'the key can be read by who made it' "$key" '^[0-9a-f]{64}$'
+	kcv >/var/kcv
+	tpm_slots_empty 'nothing is left in the TPM'
+	errno_is 'a bad request is refused' EINVAL derived builtin '32 path ' @s
+	;;
+2)
+	is 'root= is taken from the command line' "$(cat $parameters/root)" transient
+	is 'expect_root= is, too' "$(cat $parameters/expect_root)" "$root_check"
+	ok 'a key can be added with root=transient' keyctl add derived builtin "$request" @s
+	is 'the root is not held' "$(status root)" 'transient, not held'
+	like 'the key has a check value' "$(kcv)" '^[0-9a-f]{16}$'
+	is 'which is that of the boot before' "$(kcv)" "$(cat /var/kcv)"
+	;;
+3)
+	errno_is 'with another expect_root= a request is refused' EKEYREJECTED derived builtin "$request" @s
+	;;
+esac
+done_testing

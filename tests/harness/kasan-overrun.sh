@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# kasan-overrun.sh: one byte is read behind an allocation.
+#
+# vm: boot tpm=none
+# vm: only-on[debug] the other kernels do not look for it
+# vm: expect-red ^the console has .* first: .*BUG: KASAN: slab-out-of-bounds
+
+. "$DERIVED/tests/lib.sh"
+
+plan 1
+ok 'a faulty module loads' insmod "$DERIVED/modules/faulty.ko" fault=overrun

@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# kmemleak.sh: memory is forgotten.
+#
+# vm: boot tpm=none
+# vm: only-on[debug] the other kernels do not look for it
+# vm: expect-red ^the verdict is: fail: kmemleak found leaked memory$
+
+. "$DERIVED/tests/lib.sh"
+
+plan 1
+ok 'a faulty module loads' insmod "$DERIVED/modules/faulty.ko" fault=leak

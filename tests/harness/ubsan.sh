@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# ubsan.sh: a number is shifted too far.
+#
+# vm: boot tpm=none
+# vm: only-on[debug] the other kernels do not look for it
+# vm: expect-red ^the console has .* first: .*UBSAN: shift-out-of-bounds
+
+. "$DERIVED/tests/lib.sh"
+
+plan 1
+ok 'a faulty module loads' insmod "$DERIVED/modules/faulty.ko" fault=shift
