@@ -6,6 +6,7 @@
  * signal reaches (derived_root.c). What there is to say goes to who asked.
  */
 
+#include <kunit/static_stub.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 
@@ -153,8 +154,10 @@ int derived_tpm_has_command(const struct tpm_chip *chip, u32 command,
 int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf)
 {
 	const struct tpm_header *header = (const struct tpm_header *)buf->data;
-	int rc = tpm_transmit_cmd(chip, buf, 0, NULL);
+	int rc;
 
+	KUNIT_STATIC_STUB_REDIRECT(derived_tpm_send, chip, buf);
+	rc = tpm_transmit_cmd(chip, buf, 0, NULL);
 	if (rc < 0 && be32_to_cpu(header->return_code) == (u32)rc)
 		return -EBADMSG;
 	return rc;

@@ -324,3 +324,7 @@ out_put_chip:
 	put_device(&chip->dev);
 	return err;
 }
+
+#if IS_ENABLED(CONFIG_DERIVED_KEYS_KUNIT_TEST)
+#include "tests/kunit/tpm2_hmac_kunit.c"
+#endif

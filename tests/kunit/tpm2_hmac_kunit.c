@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the conversation with the TPM: what the TPM says is bent in every
+ * place, one at a time. tpm2_hmac.c includes this file.
+ *
+ * A conversation of swtpm's, without a session (vectors.h), is played back. With
+ * one, no two conversations are alike: tests/e2e/tpm-faults.sh has those.
+ */
+
+#include <kunit/static_stub.h>
+#include <kunit/test-bug.h>
+#include <kunit/test.h>
+
+#include "vectors.h"
+
+#define TPM_RC_HANDLE_1	0x18b		/* TPM2_FlushContext knows no such handle */
+#define TPM_RC_H0	0x910		/* nor does TPM2_HMAC */
+#define TPM_RC_VALUE_2	0x2c4		/* no such parameter: no session */
+
+/* Where a length stands in a response, and in how many bytes. */
+struct length_field {
+	u16 at;
+	u8 width;
+};
+
+struct exchange {
+	const char *name;
+	const u8 *command;
+	size_t command_len;
+	const u8 *response;
+	size_t response_len;
+	const struct length_field *lengths;
+	size_t nr_lengths;
+};
+
+static const struct length_field create_primary_lengths[] = {
+	{ 2, 4 }, { 14, 4 }, { 18, 2 }, { 34, 2 }, { 68, 2 }, { 70, 4 },
+	{ 74, 2 }, { 111, 2 }, { 117, 2 }, { 123, 2 }, { 125, 2 }, { 165, 2 },
+	{ 231, 2 }, { 267, 2 }, { 270, 2 },
+};
+
+static const struct length_field hmac_lengths[] = {
+	{ 2, 4 }, { 10, 4 }, { 14, 2 }, { 48, 2 }, { 51, 2 },
+};
+
+static const struct length_field flush_lengths[] = { { 2, 4 } };
+
+static const struct length_field get_capability_lengths[] = { { 2, 4 }, { 15, 4 } };
+
+#define EXCHANGE(what) {						\
+	.name = #what,							\
+	.command = what##_command,					\
+	.command_len = sizeof(what##_command),				\
+	.response = what##_response,					\
+	.response_len = sizeof(what##_response),			\
+	.lengths = what##_lengths,					\
+	.nr_lengths = ARRAY_SIZE(what##_lengths),			\
+}
+
+enum { SAY_CREATE_PRIMARY, SAY_HMAC, SAY_FLUSH, SAY_GET_CAPABILITY, SAYINGS };
+
+static const struct exchange exchanges[SAYINGS] = {
+	[SAY_CREATE_PRIMARY] = EXCHANGE(create_primary),
+	[SAY_HMAC] = EXCHANGE(hmac),
+	[SAY_FLUSH] = EXCHANGE(flush),
+	[SAY_GET_CAPABILITY] = EXCHANGE(get_capability),
+};
+
+#define RESPONSE_MAX sizeof(create_primary_response)
+
+/* The fields of responses that some tests are about. */
+#define HANDLE_AT	TPM_HEADER_SIZE
+#define HANDLE_END	(HANDLE_AT + 4)
+#define TICKET_AT	167
+#define TICKET_END	231
+#define DIGEST_AT	16
+#define DIGEST_END	48
+
+/**
+ * struct bent - a response that is not as it was
+ * @which:	SAY_*
+ * @how:	in words
+ * @at:		the byte, or the length, that it is about
+ * @len:	bytes of @data
+ * @data:	the response
+ */
+struct bent {
+	int which;
+	const char *how;
+	size_t at;
+	size_t len;
+	u8 data[RESPONSE_MAX];
+};
+
+/* Whether the TPM layer lets it through. */
+static bool header_is_right(const struct bent *bent)
+{
+	return bent->len >= TPM_HEADER_SIZE &&
+	       get_unaligned_be32(bent->data + 2) == bent->len;
+}
+
+static bool changes(const struct bent *bent, size_t begin, size_t end)
+{
+	return bent->len == exchanges[bent->which].response_len &&
+	       bent->at >= begin && bent->at < end;
+}
+
+/* Whether it may be believed: nothing is known of that field beforehand. */
+static bool may_pass(const struct bent *bent)
+{
+	switch (bent->which) {
+	case SAY_CREATE_PRIMARY:
+		return changes(bent, TICKET_AT, TICKET_END) ||
+		       changes(bent, 269, 270);	/* session attributes */
+	case SAY_HMAC:
+		return changes(bent, DIGEST_AT, DIGEST_END) ||
+		       changes(bent, 50, 51);	/* session attributes */
+	default:
+		return true;
+	}
+}
+
+/* Whether nobody can know from it what to flush. */
+static bool hides_object(const struct bent *bent)
+{
+	return bent->which == SAY_CREATE_PRIMARY &&
+	       (bent->len < HANDLE_END || !header_is_right(bent) ||
+		changes(bent, 2, HANDLE_END));
+}
+
+/*
+ * A TPM that says what was recorded, but for one bent response.
+ */
+struct fake_tpm {
+	struct tpm_chip chip;
+	const struct bent *bent;
+	u8 tail;		/* what is in the buffer behind a response */
+	int objects;		/* created and not flushed */
+	unsigned int refused_sessions;
+	unsigned int said[SAYINGS];
+};
+
+static int fake_send(struct tpm_chip *chip, struct tpm_buf *buf)
+{
+	struct fake_tpm *tpm = container_of(chip, struct fake_tpm, chip);
+	struct kunit *test = kunit_get_current_test();
+	const struct exchange *e = exchanges;
+	const u8 *response;
+	bool knows_handle;
+	size_t len;
+	int rc;
+
+	/* No null primary, so no session of our own. */
+	if (get_unaligned_be32(buf->data + 6) == TPM2_CC_CREATE_PRIMARY &&
+	    get_unaligned_be32(buf->data + TPM_HEADER_SIZE) == TPM2_RH_NULL) {
+		tpm->refused_sessions++;
+		return TPM_RC_VALUE_2;
+	}
+
+	while (memcmp(buf->data + 6, e->command + 6, 4))
+		if (++e == exchanges + SAYINGS) {
+			KUNIT_FAIL(test, "sent a command that is not expected");
+			return 0x143;
+		}
+	tpm->said[e - exchanges]++;
+
+	KUNIT_EXPECT_EQ(test, buf->length, e->command_len);
+	knows_handle = !memcmp(buf->data + TPM_HEADER_SIZE,
+			       e->command + TPM_HEADER_SIZE, 4);
+	if (knows_handle)
+		KUNIT_EXPECT_MEMEQ(test, buf->data, e->command, e->command_len);
+	if (e == &exchanges[SAY_CREATE_PRIMARY])
+		tpm->objects++;
+	if (e == &exchanges[SAY_HMAC] && !knows_handle)
+		return TPM_RC_H0;
+	if (e == &exchanges[SAY_FLUSH]) {
+		if (!knows_handle)
+			return TPM_RC_HANDLE_1;
+		tpm->objects--;
+	}
+
+	response = e->response;
+	len = e->response_len;
+	if (tpm->bent && e == &exchanges[tpm->bent->which]) {
+		response = tpm->bent->data;
+		len = tpm->bent->len;
+	}
+	memset(buf->data, tpm->tail, 1024);
+	memcpy(buf->data, response, len);
+
+	/* What tpm_transmit_cmd() and derived_tpm_send() make of it. */
+	if (len < TPM_HEADER_SIZE || get_unaligned_be32(response + 2) != len)
+		return -EFAULT;
+	rc = get_unaligned_be32(response + 6);
+	if (rc)
+		return rc < 0 ? -EBADMSG : rc;
+	buf->length = len;
+	return 0;
+}
+
+/*
+ * Where the kernel opens sessions of its own (CONFIG_TCG_TPM2_HMAC), the fake TPM
+ * could not answer it. So there this stands for fetch_from().
+ */
+static int fetch_without_kernel(struct tpm_chip *chip, struct tpm_buf *buf,
+				u8 root[DERIVED_ROOT_SIZE],
+				struct derived_tpm *tpm)
+{
+	struct derived_session session;
+	struct derived_primary primary;
+	int err;
+
+	err = derived_session_start(&session, chip, buf, false, tpm);
+	if (!err) {
+		err = create_primary(&session, buf, &primary, tpm);
+		if (!err)
+			err = hmac(&session, buf, &primary, root, tpm);
+		derived_tpm_flush(chip, buf, primary.handle, tpm);
+	}
+	derived_session_end(&session, buf, tpm);
+	if (!err)
+		identify_tpm(chip, buf, tpm);
+	return err;
+}
+
+/* Asks for the root, with one response bent. */
+static int converse(struct kunit *test, struct fake_tpm *tpm,
+		    const struct bent *bent, u8 root[DERIVED_ROOT_SIZE],
+		    struct derived_tpm *about)
+{
+	struct tpm_buf *buf = kunit_kzalloc(test, TPM_BUFSIZE, GFP_KERNEL);
+	int err;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	tpm_buf_init(buf, TPM_BUFSIZE);
+	tpm->bent = bent;
+	tpm->objects = 0;
+	tpm->refused_sessions = 0;
+	memset(tpm->said, 0, sizeof(tpm->said));
+	memset(about, 0, sizeof(*about));
+	memset(root, 0, DERIVED_ROOT_SIZE);
+
+	kunit_activate_static_stub(test, derived_tpm_send, fake_send);
+	if (IS_ENABLED(CONFIG_TCG_TPM2_HMAC))
+		err = fetch_without_kernel(&tpm->chip, buf, root, about);
+	else
+		err = fetch_from(&tpm->chip, buf, root, about);
+	kunit_deactivate_static_stub(test, derived_tpm_send);
+	kunit_kfree(test, buf);
+	return err;
+}
+
+static struct fake_tpm *make_tpm(struct kunit *test)
+{
+	/* TPMA_CC: the code, one handle, a handle in the response. */
+	static u32 commands[] = {
+		TPM2_CC_CREATE_PRIMARY | 1 << TPM2_CC_ATTR_CHANDLES |
+			BIT(TPM2_CC_ATTR_RHANDLE),
+		TPM_CC_HMAC | 1 << TPM2_CC_ATTR_CHANDLES,
+	};
+	struct fake_tpm *tpm = kunit_kzalloc(test, sizeof(*tpm), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, tpm);
+	tpm->chip.flags = TPM_CHIP_FLAG_TPM2;
+	tpm->chip.nr_commands = ARRAY_SIZE(commands);
+	tpm->chip.cc_attrs_tbl = commands;
+	return tpm;
+}
+
+static void honest_test(struct kunit *test)
+{
+	struct fake_tpm *tpm = make_tpm(test);
+	struct derived_tpm about;
+	u8 root[DERIVED_ROOT_SIZE];
+	struct hmac_sha256_key key;
+	int i;
+
+	KUNIT_EXPECT_EQ(test, converse(test, tpm, NULL, root, &about), 0);
+	KUNIT_EXPECT_MEMEQ(test, root, golden_root, sizeof(root));
+	for (i = 0; i < SAYINGS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, tpm->said[i], 1, "%s",
+				    exchanges[i].name);
+	KUNIT_EXPECT_EQ(test, tpm->objects, 0);
+	KUNIT_EXPECT_EQ(test, tpm->refused_sessions, 1);
+	KUNIT_EXPECT_EQ(test, about.left, 0);
+	KUNIT_EXPECT_STREQ(test, about.vendor, "IBM");
+
+	hmac_sha256_preparekey(&key, root, sizeof(root));
+	KUNIT_EXPECT_EQ(test, derived_check_value(&key, DERIVED_USE_ROOT_CHECK,
+						  NULL, 0), GOLDEN_ROOT_CHECK);
+}
+
+/* What must come of a bent response in a whole conversation. */
+static void bend_conversation(struct kunit *test, const struct bent *bent)
+{
+	struct fake_tpm *tpm = test->priv;
+	struct derived_tpm about[2];
+	u8 root[2][DERIVED_ROOT_SIZE];
+	bool was_digest;
+	int err[2], i;
+
+	/* Whatever is in the buffer behind the response, it is not looked at. */
+	for (i = 0; i < 2; i++) {
+		tpm->tail = i ? 0xff : 0x00;
+		err[i] = converse(test, tpm, bent, root[i], &about[i]);
+
+		KUNIT_EXPECT_EQ_MSG(test, tpm->objects, hides_object(bent),
+				    "%s, %s %zu: left in the TPM",
+				    exchanges[bent->which].name, bent->how,
+				    bent->at);
+	}
+	KUNIT_EXPECT_EQ(test, err[0], err[1]);
+	KUNIT_EXPECT_MEMEQ(test, root[0], root[1], sizeof(root[0]));
+	KUNIT_EXPECT_STREQ(test, about[0].vendor, about[1].vendor);
+	KUNIT_EXPECT_MEMEQ(test, about[0].firmware, about[1].firmware,
+			   sizeof(about[0].firmware));
+
+	switch (err[0]) {
+	case 0:
+		KUNIT_EXPECT_TRUE_MSG(test, may_pass(bent), "%s, %s %zu: passed",
+				      exchanges[bent->which].name, bent->how,
+				      bent->at);
+		was_digest = bent->which == SAY_HMAC &&
+			     changes(bent, DIGEST_AT, DIGEST_END);
+		KUNIT_EXPECT_EQ(test, !memcmp(root[0], golden_root,
+					      sizeof(root[0])), !was_digest);
+		break;
+	case -EIO:
+	case -EACCES:
+	case -EAGAIN:
+		KUNIT_EXPECT_TRUE_MSG(test, bent->which == SAY_CREATE_PRIMARY ||
+				      bent->which == SAY_HMAC,
+				      "%s, %s %zu: errno %d",
+				      exchanges[bent->which].name, bent->how,
+				      bent->at, -err[0]);
+		/* No byte of what might be a secret is left behind. */
+		KUNIT_EXPECT_NULL(test, memchr_inv(root[0], 0, sizeof(root[0])));
+		break;
+	default:
+		KUNIT_FAIL(test, "%s, %s %zu: errno %d",
+			   exchanges[bent->which].name, bent->how, bent->at,
+			   -err[0]);
+	}
+}
+
+/* Where a response's parameters are, behind their size. */
+static const struct {
+	size_t at;
+	size_t end;
+} parameters[SAYINGS] = {
+	[SAY_CREATE_PRIMARY] = { HANDLE_END + 4, 267 },
+	[SAY_HMAC] = { TPM_HEADER_SIZE + 4, DIGEST_END },
+};
+
+/* The parameters alone are cut short, with all else in order. */
+static void cut_parameters(struct bent *bent, size_t n)
+{
+	const struct exchange *e = &exchanges[bent->which];
+	const size_t at = parameters[bent->which].at;
+	const size_t end = parameters[bent->which].end;
+
+	bent->len = e->response_len - (end - at) + n;
+	memcpy(bent->data, e->response, at + n);
+	memcpy(bent->data + at + n, e->response + end, e->response_len - end);
+	put_unaligned_be32(bent->len, bent->data + 2);
+	put_unaligned_be32(n, bent->data + at - 4);
+	bent->at = n;
+	bent->how = "parameters cut to";
+}
+
+/* Bends each response in every place, one at a time. */
+static void bent_conversation_test(struct kunit *test)
+{
+	static const u8 masks[] = { 0x01, 0x80, 0xff };
+	static const u32 lengths[] = { 0, 1, U32_MAX };
+	const struct length_field *field;
+	const struct exchange *e;
+	unsigned int count = 0;
+	struct bent *bent;
+	size_t n, i;
+
+	bent = kunit_kzalloc(test, sizeof(*bent), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bent);
+	test->priv = make_tpm(test);
+
+	for (bent->which = 0; bent->which < SAYINGS; bent->which++) {
+		e = &exchanges[bent->which];
+
+		/* Cut short, and with its size made right. */
+		for (n = 0; n < e->response_len; n++) {
+			memcpy(bent->data, e->response, e->response_len);
+			bent->len = n;
+			bent->at = n;
+			bent->how = "cut to";
+			bend_conversation(test, bent);
+			if (n >= TPM_HEADER_SIZE) {
+				put_unaligned_be32(n, bent->data + 2);
+				bend_conversation(test, bent);
+			}
+			count++;
+		}
+
+		n = parameters[bent->which].end - parameters[bent->which].at;
+		while (n--) {
+			cut_parameters(bent, n);
+			bend_conversation(test, bent);
+			count++;
+		}
+
+		bent->len = e->response_len;
+		bent->how = "byte";
+		for (n = 0; n < e->response_len; n++) {
+			for (i = 0; i < ARRAY_SIZE(masks); i++) {
+				memcpy(bent->data, e->response, bent->len);
+				bent->data[n] ^= masks[i];
+				bent->at = n;
+				bend_conversation(test, bent);
+				count++;
+			}
+		}
+
+		bent->how = "length at";
+		for (i = 0; i < e->nr_lengths * ARRAY_SIZE(lengths); i++) {
+			field = &e->lengths[i / ARRAY_SIZE(lengths)];
+			memcpy(bent->data, e->response, bent->len);
+			if (field->width == 4)
+				put_unaligned_be32(lengths[i % ARRAY_SIZE(lengths)],
+						   bent->data + field->at);
+			else
+				put_unaligned_be16(lengths[i % ARRAY_SIZE(lengths)],
+						   bent->data + field->at);
+			if (!memcmp(bent->data, e->response, bent->len))
+				continue;	/* it was that already */
+			bent->at = field->at;
+			bend_conversation(test, bent);
+			count++;
+		}
+	}
+	kunit_info(test, "%u bent responses\n", count);
+	KUNIT_EXPECT_GT(test, count, 1000u);
+}
+
+static struct kunit_case tpm_cases[] = {
+	KUNIT_CASE(honest_test),
+	KUNIT_CASE_SLOW(bent_conversation_test),
+	{}
+};
+
+static struct kunit_suite tpm_suite = {
+	.name = "derived-keys-tpm",
+	.test_cases = tpm_cases,
+};
+
+kunit_test_suite(tpm_suite);
