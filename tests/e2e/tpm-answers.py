@@ -1,0 +1,282 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""
+tpm-answers.py: for tpm-answers.sh: what each command of a transaction may be answered, and what
+comes of it.  With root=transient each request is a transaction.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tpm_tis import (  # noqa: E402
+    ask, case, done, forget, load_module, note, observer, outcome, point, quiet, same,
+    unload_module)
+
+PATIENCE = 600			# ms, of a driver that is made impatient
+LATE = "delay=900"
+
+# The commands are named as in a rule.  What comes of these two may be that there is no session.
+STARTING = ["CreatePrimary@1", "StartAuthSession@1"]
+
+RETRY, TESTING, COMMAND_CODE = 0x922, 0x90a, 0x143
+# YIELDED, OBJECT_MEMORY, SESSION_MEMORY, LOCKOUT, HIERARCHY, AUTH_FAIL, COMMAND_CODE, FAILURE, and one
+# that there is not, the lower bits of which are HIERARCHY's
+CODES = [0x908, 0x902, 0x903, 0x921, 0x185, 0x98e, COMMAND_CODE, 0x101, 0x1085]
+
+
+class Kind:
+    """A kind of session.  rules: what makes the module have it; ok: what comes of it."""
+
+    def __init__(self, name, rules, steps, ok):
+        self.name, self.rules, self.steps, self.ok = name, rules, steps, ok
+
+
+OWN = Kind("own session", [], STARTING + ["FlushContext@1", "CreatePrimary@2", "HMAC@1",
+                                          "FlushContext@2", "GetCapability@1"], "ok")
+PASSWORD = Kind("by password", ["CreatePrimary@1:rc=0x2c4"],
+                ["CreatePrimary@1", "CreatePrimary@2", "HMAC@1", "FlushContext@1",
+                 "GetCapability@1"], "in clear")
+SEQUENCE = Kind("by a sequence", ["HMAC@1:rc=0x143"],
+                OWN.steps[:5] + ["HMAC_Start@1", "SequenceComplete@1"] + OWN.steps[5:], "ok")
+OBJECT, SESSION = "80", "02"	# how a handle begins
+
+
+def names(steps):
+    return [step.split("@")[0] for step in steps]
+
+
+def told(step):
+    """Whether what the TPM says to that command makes no difference."""
+    return step.startswith(("FlushContext", "GetCapability"))
+
+
+def meaning(kind, step, rc):
+    """What comes of a return code, by Documentation/derived.rst."""
+    if told(step):
+        return kind.ok
+    format_one = rc <= 0xfff and rc & 0x80
+    if step in STARTING and kind is OWN and (rc == COMMAND_CODE or format_one):
+        return "in clear"		# it cannot
+    if step == "HMAC@1" and rc == COMMAND_CODE:
+        return kind.ok			# by a sequence
+    if rc > 0xfff:
+        return "EIO"			# there is no such return code
+    # Parameter, session or handle, and which one, are of no interest.
+    value = rc & 0xbf if rc & 0x80 else rc
+    if value in (0x085, 0x08e, 0x09d, 0x0a2, 0x120, 0x125, 0x12f, 0x921):
+        return "EACCES"			# the hierarchy is disabled or has a password; lockout
+    if 0x900 <= value < 0x980 and not 0x910 <= value < 0x920:
+        return "EAGAIN"			# a warning, but about our handles
+    return "EIO"
+
+
+def attempt(kind, step, action, want, stays=(), again=0, after=("FlushContext",)):
+    """
+    Ask with that command answered so, then honestly.  stays: what stays in the TPM; again: how
+    often the driver sends the command again; after: which commands may come after one that failed.
+    Returns problems.
+    """
+    problems = []
+    left, _ = case(*kind.rules, *f"{step}:{action}".split())
+    if left:
+        problems.append(f"left in the TPM by what was before: {left}")
+    got = outcome()
+    if action == LATE:
+        time.sleep(0.5)
+    left, seen = case(*kind.rules)
+    if got != want:
+        problems.append(f"got {got}, want {want}")
+    if [handle[:2] for handle in left] != list(stays):
+        problems.append(f"left in the TPM: {left}")
+    at = kind.steps.index(step) + 1
+    sent, then = names(kind.steps[:at]), seen[at + again:]
+    sent += again * sent[-1:]
+    if seen[:at + again] != sent or (want.startswith("E") and set(then) - set(after)):
+        problems.append(f"these commands were sent: {seen}")
+    # Where a return code makes no difference, the next case is the next try.
+    if want != kind.ok or not action.startswith("rc="):
+        got = outcome()
+        if got != kind.ok:
+            problems.append(f"the next try: {got}")
+    return problems
+
+
+def group(desc, kind, cases):
+    """Many attempts, one point.  cases: (step, action, want[, ...])"""
+    problems, count, began = [], 0, time.monotonic()
+    for step, action, *rest in cases:
+        count += 1
+        problems += [f"{step}:{action}: {problem}"
+                     for problem in attempt(kind, step, action, *rest)]
+    left, _ = case()
+    if left:
+        problems.append(f"left in the TPM at the end: {left}")
+    if not count:
+        problems.append("there were no cases")
+    point(f"{kind.name}: {desc}", problems)
+    note(f"{count} cases, {time.monotonic() - began:.1f} s")
+
+
+def stays_after(step):
+    """What stays in a TPM that does not do that command."""
+    return [OBJECT] if step.startswith("FlushContext") else []
+
+
+def hides(step):
+    """What stays in the TPM when its answer to that command has no handle."""
+    return {"CreatePrimary": [OBJECT], "StartAuthSession": [SESSION]}.get(names([step])[0], [])
+
+
+def return_codes(kind, rng):
+    codes = CODES + rng.sample(sorted(set(range(1, 0x1000)) - {RETRY, TESTING}), 4)
+    codes += rng.sample(range(0x80, 0x100), 2)		# of format one
+    codes += rng.sample(sorted(set(range(0x900, 0x980)) - {RETRY, TESTING}), 2)	# warnings
+    codes += [rng.randrange(0x1000, 2 ** 32) for _ in range(2)]
+    note("the return codes: " + " ".join(f"{code:#x}" for code in codes))
+    for step in kind.steps:
+        if kind is PASSWORD and step in STARTING:
+            continue
+        group(f"return codes of {step} become the right errnos", kind,
+              ((step, f"rc={code:#x}", meaning(kind, step, code), stays_after(step))
+               for code in codes))
+
+
+def busy():
+    """The driver sends a command again, seven times within 2.5 s."""
+    for code, name in ((RETRY, "RETRY"), (TESTING, "TESTING")):
+        group(f"TPM_RC_{name}, once, is nothing but a delay", OWN,
+              ((step, f"rc={code:#x}", "ok", [], 1) for step in OWN.steps))
+    for step, code, name in (("HMAC@1", RETRY, "RETRY"), ("CreatePrimary@2", TESTING, "TESTING")):
+        group(f"TPM_RC_{name}, again and again, is EAGAIN", OWN,
+              [(step, f"rc={code:#x} {names([step])[0]}:rc={code:#x}".replace(
+                  "CreatePrimary:", "CreatePrimary@3-:"), "EAGAIN", [], 7)])
+
+
+def bent(kind):
+    def cases():
+        for step in kind.steps:
+            if kind is PASSWORD and step in STARTING:
+                continue
+            want = kind.ok if told(step) else "EIO"
+            yield step, "cut=10", want, hides(step)
+            # It says TPM_RC 0x001, and has done it.
+            yield step, "flip=9", want, hides(step)
+            if told(step):
+                continue
+            for action in ("cut=14", "cut=30", "cut=47", "flip=0"):
+                yield step, action, want
+            # A nonce of the TPM's is at the end of this one, and the keys are others then.
+            last = "EACCES" if step == "StartAuthSession@1" else want
+            yield step, "flip=-1/0x80", last, (), 0, ("FlushContext", "CreatePrimary")
+    group("answers that are cut or bent are EIO, but for those that make no difference", kind,
+          cases())
+
+
+def resets(kind):
+    """What the commands before had made in it is gone, so who still needs that gets an errno."""
+    steps = kind.steps if kind is OWN else kind.steps[1:]
+    needs = steps[1:5] if kind is OWN else ["HMAC@1"]
+    group("a TPM that is reset, and started, is EIO, where something in it was needed still", kind,
+          ((step, "reset", "EIO" if step in needs else kind.ok, (), 0,
+            {"CreatePrimary", "FlushContext"}) for step in steps))
+
+    problems = []
+    for step in steps:
+        case(*kind.rules, f"{step}:init")
+        first, second = outcome(), outcome()
+        want = "EIO" if step in needs or not told(step) else kind.ok
+        if (first, second) != (want, "EIO"):
+            problems.append(f"{step}: got {first}, want {want}; then {second}")
+        observer("reset")
+        left, _ = case(*kind.rules)
+        got = outcome()
+        if got != kind.ok or left:
+            problems.append(f"{step}: once it is started: {got}; left in it: {left}")
+    case()
+    point(f"{kind.name}: a TPM that is reset, and not started, is EIO until it is", problems)
+
+
+def slow():
+    group("a TPM that takes its time gives the key", OWN,
+          [("HMAC@1", "delay=1000", "ok"),
+           # The driver waits for 750 ms, and goes on without.
+           ("GetCapability@1", "delay=1000", "ok")])
+    group("TPM2_SequenceComplete, not answered in 750 ms, is ETIME", SEQUENCE,
+          [("SequenceComplete@1", "hang", "ETIME")])
+
+
+def hangs():
+    """
+    The driver would wait for two minutes, and five for TPM2_CreatePrimary.  What it then does,
+    which is to cancel the command, is the same after a moment.
+    """
+    load_module("modules/impatient", f"ms={PATIENCE}")
+    group("a TPM that answers nothing until it is told to cancel is ETIME", OWN,
+          ((step, "hang", OWN.ok if told(step) else "ETIME", stays_after(step))
+           for step in OWN.steps))
+    # What it made then nobody knows of.
+    group("a TPM that answers when nobody waits any longer is ETIME", OWN,
+          [("CreatePrimary@2", LATE, "ETIME", [OBJECT]), ("HMAC@1", LATE, "ETIME")])
+
+    case("HMAC@1:hang")
+    forget()
+    pid = os.fork()
+    if not pid:
+        ask()
+        os._exit(0)
+    while "HMAC" not in observer("seen"):
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    _, wait_status = os.waitpid(pid, 0)
+    seconds = time.monotonic() - began
+    left, seen = case()
+    same("who is killed while the TPM hangs was killed there, and leaves nothing in it",
+         (os.WTERMSIG(wait_status), left, seen[:5]), (signal.SIGKILL, [], names(OWN.steps[:5])))
+    point("and dies when the driver has given up", [] if seconds < 5 else [f"{seconds:.1f} s"])
+    same("the next try", outcome(), "ok")
+
+
+def dead():
+    """Not even told to cancel does it answer."""
+    case("CreatePrimary@1:drop")
+    began = time.monotonic()
+    got = [outcome() for _ in range(2)]
+    seconds = time.monotonic() - began
+    same("a TPM that never answers again is ETIME, for each request", got, ["ETIME"] * 2)
+    # The driver waits for four, until it could send a command.
+    point("and that within seconds", [] if seconds < 15 else [f"{seconds:.1f} s"])
+    note(f"{seconds:.1f} s")
+    unload_module()
+    load_module("derived-keys", "root=transient")
+    observer("answer")
+    same("once it answers, if only that it was canceled, it gives the golden key", outcome(), "ok")
+    same("and nothing is left in it", case(), ([], ["CreatePrimary", *names(OWN.steps)]))
+
+
+def main():
+    quiet()
+    seed = observer("seed")
+    note(f"DERIVED_SEED={seed}")
+    rng = random.Random(int(seed))
+    load_module("derived-keys", "root=transient")
+    case()
+    same("an honest TPM gives the golden key, by an own session", outcome(), "ok")
+    same("these were the commands", case(), ([], names(OWN.steps)))
+    for kind in (OWN, PASSWORD):
+        return_codes(kind, rng)
+        bent(kind)
+        resets(kind)
+    busy()
+    slow()
+    hangs()
+    dead()
+    done()
+
+
+main()

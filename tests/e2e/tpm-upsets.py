@@ -1,0 +1,218 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""
+tpm-upsets.py: for tpm-upsets.sh: what happens to a TPM while it is asked, and what who asks gets.
+"""
+
+import collections
+import ctypes
+import json
+import mmap
+import os
+import random
+import signal
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tpm_tis import (  # noqa: E402
+    PROCESS_KEYRING, ROOT_CHECK, ask, case, done, forget, klog, load_module, note, observer,
+    outcome, point, quiet, same, status, unload_module)
+
+PROCESSES = 4
+PMBASE = 0x40			# in the configuration space of the chip set's LPC bridge (ICH9)
+
+
+class Askers:
+    """Processes that ask without a pause, and count what came, and how long it took, by phase."""
+
+    def __init__(self):
+        self.phase = mmap.mmap(-1, 1)	# of the test: a letter; NUL at the end
+        self.phase[0] = ord("a")
+        self.pipes = []
+        sys.stdout.flush()
+        for _ in range(PROCESSES):
+            here, there = os.pipe()
+            if not os.fork():
+                # It shall not outlive the test.
+                ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+                os.write(there, json.dumps(self.run()).encode())
+                os._exit(0)
+            os.close(there)
+            self.pipes.append(here)
+
+    def run(self):
+        came = collections.Counter()
+        longest = 0
+        while phase := self.phase[0]:
+            began = time.monotonic()
+            got = ask(PROCESS_KEYRING)
+            longest = max(longest, time.monotonic() - began)
+            if self.phase[0] not in (0, phase):
+                phase = ord("-")
+            came[f"{phase:c} {got}"] += 1
+            if got != "ok":
+                time.sleep(0.01)	# a failure is remembered, so it costs nothing
+        return came, longest
+
+    def enter(self, phase):
+        self.phase[0] = ord(phase)
+
+    def end(self, turns="b"):
+        """
+        What came in each phase, {outcome: number}, and the longest time of one.  What began in one
+        phase and ended in another is in that of turns.
+        """
+        self.phase[0] = 0
+        came, longest = collections.defaultdict(dict), 0
+        for pipe in self.pipes:
+            with open(pipe, encoding="ascii") as file:
+                numbers, seconds = json.load(file)
+            os.wait()
+            longest = max(longest, seconds)
+            for key, number in numbers.items():
+                phase, got = key.replace("-", turns).split(" ", 1)
+                came[phase][got] = came[phase].get(got, 0) + number
+        return came, longest
+
+
+def check(desc, came, may=(), must=("ok",)):
+    """What came must have all of must, and nothing else but those of may."""
+    note(f"{desc}: " + ", ".join(f"{number} {got}" for got, number in sorted(came.items())))
+    point(desc, [] if set(must) <= set(came) <= set(must) | set(may) else [dict(came)])
+
+
+def resets():
+    """The TPM is reset at any time, and started by whoever does that: it knows nothing any more."""
+    rng = random.Random(int(observer("seed")))
+    null_primary, lines = status("null primary"), len(klog())
+    askers = Askers()
+    time.sleep(0.7)
+    askers.enter("b")
+    for _ in range(15):
+        time.sleep(rng.uniform(0.05, 0.3))
+        observer("reset")
+        forget()
+    time.sleep(0.3)
+    forget()
+    askers.enter("c")
+    time.sleep(0.7)
+    came, _ = askers.end()
+    check("the TPM undisturbed, all get the golden key", came["a"])
+    check("the TPM reset 15 times, they get that or EIO", came["b"], ["EIO"])
+    check("the TPM left in peace, all get the golden key", came["c"])
+    same("an own session gives the golden key, and nothing is left in the TPM",
+         (outcome(), case()[0]), ("ok", []))
+    said = [line.split(" 000b")[0] for line in klog()[lines:]
+            if "null primary key" in line or "no encrypted session" in line]
+    same("it has another null primary key, and the log says so, once, and of nothing in clear",
+         (status("null primary") != null_primary, said),
+         (True, ["derived: the name of the TPM's null primary key changed to"]))
+
+
+def not_started():
+    askers = Askers()
+    time.sleep(0.5)
+    askers.enter("x")
+    observer("init")
+    forget()
+    time.sleep(0.3)
+    askers.enter("b")
+    time.sleep(0.7)
+    askers.enter("x")
+    observer("reset")
+    forget()
+    time.sleep(0.2)
+    askers.enter("c")
+    time.sleep(0.7)
+    came, _ = askers.end("x")
+    check("before the TPM is reset, all get the golden key", came["a"])
+    check("it reset and not started, at first some may get that still", came["x"], ["ok"], ["EIO"])
+    check("then it is EIO", came["b"], must=["EIO"])
+    check("once it is started, all get the golden key", came["c"])
+
+
+def sleep():
+    """
+    Suspend to RAM, until the observer wakes the machine up.  Its firmware (SeaBIOS) then forgets to
+    say again where the registers are by which it could be suspended once more, or powered off.
+    """
+    with open("/sys/bus/pci/devices/0000:00:1f.0/config", "r+b", buffering=0) as lpc_bridge:
+        lpc_bridge.seek(PMBASE)
+        registers = lpc_bridge.read(5)
+        with open("/sys/power/mem_sleep", "w", encoding="ascii") as file:
+            file.write("deep")
+        observer("wake")
+        with open("/sys/power/state", "w", encoding="ascii") as file:
+            file.write("mem")
+        lpc_bridge.seek(PMBASE)
+        lpc_bridge.write(registers)
+    return observer("woken")
+
+
+def suspend(root):
+    """The firmware starts the TPM with what the driver has saved in it."""
+    null_primary = status("null primary")
+    askers = Askers()
+    time.sleep(0.5)
+    askers.enter("b")
+    forget()
+    slept = sleep()
+    time.sleep(0.5)
+    forget()
+    askers.enter("c")
+    time.sleep(0.7)
+    came, _ = askers.end()
+    point(f"{root}: the machine has slept", [] if slept.endswith(" s") else [slept])
+    for phase, when in (("a", "before"), ("b", "while"), ("c", "after")):
+        check(f"{root}: {when} the machine is suspended, all get the golden key", came[phase])
+    same(f"{root}: then an own session gives the golden key, and nothing is left in the TPM",
+         (outcome(), case()[0]), ("ok", []))
+    same(f"{root}: the null primary key is the same", status("null primary"), null_primary)
+
+
+def killed():
+    askers = Askers()
+    time.sleep(0.5)
+    askers.enter("b")
+    observer("kill")
+    time.sleep(0.3)
+    forget()
+    time.sleep(0.3)
+    askers.enter("c")
+    for _ in range(5):
+        time.sleep(0.3)
+        forget()
+    came, longest = askers.end()
+    check("before swtpm dies, all get the golden key", came["a"])
+    check("at its death it is EIO", came["b"], ["ok"], ["EIO"])
+    check("after its death it is EIO", came["c"], must=["EIO"])
+    point("nobody has waited long", [] if longest < 15 else [f"{longest:.1f} s"])
+    note(f"the longest: {longest:.1f} s")
+    unload_module()
+    load_module("derived-keys")
+    same("the module can be unloaded, and loaded with root=cached",
+         (status("root"), ask()), ("cached, never fetched", "EIO"))
+    unload_module()
+
+
+def main():
+    quiet()
+    load_module("derived-keys", "root=transient")
+    case()
+    same("an honest TPM gives the golden key, by an own session", outcome(), "ok")
+    resets()
+    not_started()
+    suspend("transient")
+    unload_module()
+    load_module("derived-keys")
+    same("root=cached", (outcome(), status("root check")), ("ok", ROOT_CHECK))
+    suspend("cached")
+    unload_module()
+    load_module("derived-keys", "root=transient")
+    killed()
+    done()
+
+
+main()
