@@ -9,16 +9,14 @@ PREFIX ?= /usr
 DESTDIR ?=
 
 # The virtual machine's kernels, and which tests: "make check KERNELS=6.12 TESTS=request".
-KERNELS ?= 6.12 7.3
+KERNELS ?=
 KERNEL ?= 6.12
 TESTS ?=
-FUZZ_SECONDS ?= 10
-
-run = scripts/vm run $(KERNELS:%=--kernel %)
+FUZZ_SECONDS ?=
 
 all: module
 
-.PHONY: all module demo check static selftest fuzz vm bench install uninstall clean help
+.PHONY: all module demo check check-long check-debug static selftest fuzz vm bench install uninstall clean help
 
 help:
 	@echo 'For your own kernel ($(KERNEL_RELEASE)):'
@@ -29,17 +27,21 @@ help:
 	@echo 'In a virtual machine, with a stock Debian kernel and a software TPM:'
 	@echo '  make demo            see it work: a story of several boots, with the real keyctl'
 	@echo '  make vm              a shell, with the module loaded and a TPM, to play with'
-	@echo '  make check           every test, on every kernel; installs what is missing'
+	@echo '  make check           the tests, on every kernel; installs what is missing'
+	@echo '  make check-long      all of them, and everything that takes hours'
 	@echo '  make bench           what a key costs'
 	@echo ''
 	@echo 'Parts of "make check":'
 	@echo '  make static          style, sparse, kernel-doc, shellcheck, documentation'
 	@echo '  make selftest        the test harness itself: what must turn a run red does'
-	@echo '  make fuzz            the parser of requests, with FUZZ_SECONDS=$(FUZZ_SECONDS)'
-	@echo '  make check TESTS="request identity"   tests by name (tests/e2e/NAME.sh)'
+	@echo '  make fuzz            the parser of requests, with FUZZ_SECONDS=10'
+	@echo '  make check TESTS="request identity"   tests by name (tests/*/NAME.sh)'
+	@echo '  make check-debug     on a kernel that watches itself (KASAN, lockdep, kmemleak, ...):'
+	@echo '                       every test, or TESTS="..."; then the lines that were never run'
 	@echo ''
 	@echo 'Variables:'
-	@echo '  KERNELS="$(KERNELS)"   for check; KERNEL=$(KERNEL) for demo, vm and bench'
+	@echo '  KERNELS="6.12 7.3"   for check (debug: the one that watches itself)'
+	@echo '  KERNEL=$(KERNEL)          for demo, vm and bench'
 	@echo '  KDIR=$(KDIR)'
 	@echo '                       for the module: the kernel build to build against'
 	@echo '  DERIVED_CACHE=DIR    where the virtual machines are kept (~/.cache/derived-keys)'
@@ -77,13 +79,22 @@ check:
 	@scripts/setup
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check $(KERNELS:%=--kernel %) $(TESTS)
 
+check-long:
+	@scripts/setup
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check --long $(KERNELS:%=--kernel %) $(TESTS)
+
+check-debug:
+	@scripts/setup
+	@scripts/vm run --long --kernel debug $(TESTS)
+	@$(if $(TESTS),,scripts/coverage)
+
 fuzz:
 	@scripts/setup
-	@scripts/check-fuzz $(FUZZ_SECONDS)
+	@scripts/check-fuzz $(or $(FUZZ_SECONDS),10)
 
 static:
 	@scripts/setup
-	@scripts/check-static $(KERNELS)
+	@scripts/check-static $(or $(KERNELS),6.12 7.3)
 
 selftest:
 	@scripts/setup

@@ -9,6 +9,7 @@
 # C12 "the rules of the RFC" say what the module says.
 #
 # vm: boot tpm=golden timeout=600
+# vm: long[6.12] every row, with every gate
 
 . "$DERIVED/tests/lib.sh"
 . "$DERIVED/tests/attack-lib.sh"

@@ -4,6 +4,7 @@
 # cryptsetup.sh: the disk by cryptsetup 2.8, from the logon twin; and what cryptsetup 2.7 can do.
 #
 # vm: boot tpm=golden
+# vm: long[6.12] dm-crypt is in disk.sh, too
 
 . "$DERIVED/tests/lib.sh"
 

@@ -6,6 +6,7 @@
 # vm: boot tpm=golden
 # vm: boot tpm=golden
 # vm: boot tpm=other
+# vm: long[6.12] all of disk.sh, once more
 
 # shellcheck disable=SC2034	# for disk.sh
 patched=1

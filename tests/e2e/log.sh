@@ -5,6 +5,7 @@
 #
 # vm: boot tpm=golden timeout=240
 # vm: boot tpm=golden args="ima_hash=sha512"
+# vm: long[7.3] minutes pass, for lines that are to be few
 
 . "$DERIVED/tests/lib.sh"
 

@@ -4,6 +4,7 @@
 # recover.sh: derived-keys-recover, on the running machine, computes what the kernel computes.
 #
 # vm: boot tpm=fresh
+# vm: long[6.12] it is a program of user space
 
 . "$DERIVED/tests/lib.sh"
 

@@ -24,6 +24,7 @@
 # vm: disk 64M
 # vm: boot tpm=golden
 # vm: boot tpm=golden init=systemd timeout=600
+# vm: long[6.12] systemd starts
 
 . "$DERIVED/tests/lib.sh"
 
