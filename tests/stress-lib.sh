@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# stress-lib.sh: what the scripts of tests/stress share: a seed, quotas out of the way, and whether
+# all is well afterwards.
+
+# Under KASAN and the like everything takes eight times as long.
+on_debug_kernel() { [ -e /sys/kernel/debug/kmemleak ]; }
+
+# A word of the kernel's command line, "seed=1" in args="vm_seed=1"; else DEFAULT.
+boot_word() {
+	local word
+	word=$(grep -oE "(^| )vm_$1=[0-9]+" /proc/cmdline)
+	echo "${word##*=}" | grep . || echo "$2"
+}
+choose_seed() {
+	seed=$(boot_word seed $((RANDOM * 32768 + RANDOM)))
+	note "seed $seed (args=\"vm_seed=$seed\" in the script's boot line runs with the same again)"
+}
+
+# keys_of UID, bytes_of UID: how many keys a user has that count, and the bytes that they take.
+# alive: how many keys there are of all users, as far as the kernel has not freed them yet.
+keys_of() { sed -n "s|^ *$1: .* \([0-9]*\)/[0-9]* [0-9]*/[0-9]*\$|\1|p" /proc/key-users; }
+bytes_of() { sed -n "s|^ *$1: .* \([0-9]*\)/[0-9]*\$|\1|p" /proc/key-users; }
+alive() { awk '{ split($3, n, "/"); sum += n[1] } END { print sum }' /proc/key-users; }
+accounts() {
+	local uid
+	for uid; do echo "$uid: $(keys_of "$uid") keys, $(bytes_of "$uid") bytes"; done
+}
+
+# until_is TEXT CMD...: until the command prints this, or for 20 s; prints what it printed last.
+until_is() {
+	local want=$1 got=''
+	shift
+	for _ in $(seq 80); do
+		got=$("$@" 2>&1)
+		[ "$got" != "$want" ] || break
+		sleep 0.25
+	done
+	echo "$got"
+}
+
+# settled UID...: the accounts, once nothing has gone from them for a second: what processes leave
+# behind goes some time after they do.
+settled() {
+	local got='' last same=0
+	while [ $same -lt 4 ]; do
+		last=$got
+		got=$(accounts "$@")
+		same=$((same + 1))
+		[ "$got" = "$last" ] || same=0
+		sleep 0.25
+	done
+	echo "$got"
+}
+
+# No quota is in the way: so an EDQUOT is one that was not given back.
+lift_quota() {
+	local name
+	for name in maxkeys root_maxkeys; do echo 1000000 >/proc/sys/kernel/keys/$name; done
+	for name in maxbytes root_maxbytes; do echo 100000000 >/proc/sys/kernel/keys/$name; done
+}
+
+# golden: what keyctl(1) gets from the TPM of tests/vectors/tpm-golden: bytes and check value.
+# README.md shows that check value.
+golden() {
+	# shellcheck disable=SC2016
+	keyctl session - sh -c 'keyctl print $(keyctl add derived golden "64 path nas-disk v1" @s)
+		sed -n "s/.* golden: .*kcv://p" /proc/keys' 2>/dev/null
+}
+
+# begin_stress UID...: what there is before; then well_afterwards UID...: it is so again. These users
+# and root are who is at it. What they have put into keyrings that outlive them is taken out, the link
+# that the kernel makes between two of these put back.
+begin_stress() {
+	local uid
+	lift_quota
+	for uid; do as_user "$uid" true; done
+	golden_before=$(golden)
+	like 'the golden key is the one that README.md shows' "$golden_before" '^4d5adf5e0588f0ba$'
+	accounts_before=$(settled 0 "$@")
+}
+well_afterwards() {
+	local uid empty='keyctl clear @u && keyctl clear @us && keyctl link @u @us'
+	sh -c "$empty"
+	for uid; do as_user "$uid" sh -c "$empty"; done
+	is 'each user has as many keys and bytes on his account as before' \
+		"$(until_is "$accounts_before" accounts 0 "$@")" "$accounts_before"
+	unlike 'no derived key is left' "$(cat /proc/keys)" ' (derived|\.dead) |derived:'
+	is 'the golden key is still the same' "$(golden)" "$golden_before"
+	is 'nobody holds the module' "$(cat /sys/module/derived_keys/refcnt)" 0
+	ok 'the module unloads' unload_module
+	tpm_slots_empty 'nothing is left in the TPM'
+}
+
+# counted TEXT OPERATION [OUTCOME]: how often, from lines of "OPERATION OUTCOME COUNT".
+counted() { awk -v op="$2" -v o="${3-}" '$1 == op && (!o || $2 == o) { n += $3 } END { print n + 0 }' <<<"$1"; }
+# print_table TEXT: these lines as a table, a row for each operation.
+print_table() {
+	local line
+	awk 'NF == 3 && $3 ~ /^[0-9]+$/ {
+		if (!($1 in row)) order[n++] = $1
+		row[$1] = row[$1] sprintf(" %s %d,", $2, $3)
+	} END { for (i = 0; i < n; i++) printf "%-18s%s\n", order[i], row[order[i]] }' <<<"$1" |
+		while IFS= read -r line; do note "${line%,}"; done
+}
+# unexpected TEXT TABLE: the lines of TEXT whose outcome is not in the table's row for the operation.
+unexpected() {
+	awk 'NR == FNR { for (i = 2; i <= NF; i++) allowed[$1, $i] = 1; next }
+		NF == 3 && $3 ~ /^[0-9]+$/ && !(($1, $2) in allowed)' <(echo "$2") <(echo "$1")
+}

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# keyctl-fuzz.sh: add_key(2), request_key(2) and all of keyctl(2) with random arguments, for 20 s, from
+# root and from an ordinary user.  Each key that can be read is the right one, each request is answered
+# as a second parser says, no errno comes that no manual page knows, and afterwards all is well.
+# keyctl-fuzz-long.sh is the same for longer.
+#
+# vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=300
+# vm: long[6.12] most of a minute
+
+. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/stress-lib.sh"
+
+plan_later
+processes=8
+seconds=${FUZZ_SECONDS:-$(boot_word seconds 20)}
+user=3001
+
+# What may come of each operation: as in add_key(2), request_key(2), keyctl(2) and derived-key(7), but
+# for what comes of a failing TPM.  ENOMEM is not there either: nothing here takes so much.
+# These come wherever a key or keyring is named, for it may be gone, or somebody else's.
+gone='EACCES ENOKEY EKEYREVOKED EKEYEXPIRED'
+may_come="add_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN
+add_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT ENODEV
+request_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN
+request_key-other ok $gone EPERM EFAULT EINVAL ENOTDIR EDQUOT
+get_keyring_id ok $gone EINVAL EDQUOT
+join_session ok EPERM EFAULT EINVAL EDQUOT EACCES
+update ok $gone EFAULT EINVAL EOPNOTSUPP EDQUOT
+revoke ok $gone EINVAL
+chown ok $gone EINVAL EDQUOT
+setperm ok $gone EINVAL
+describe ok $gone EFAULT EINVAL
+clear ok $gone EINVAL ENOTDIR
+link ok $gone EPERM EINVAL ENOTDIR EDEADLK EDQUOT ELOOP
+unlink ok $gone EINVAL ENOTDIR ENOENT
+search ok $gone EPERM EFAULT EINVAL ENOTDIR EDQUOT EAGAIN
+read ok $gone EFAULT EINVAL EOPNOTSUPP
+instantiate EPERM EFAULT EINVAL
+instantiate_iov EPERM EFAULT EINVAL
+negate EPERM
+reject EPERM EINVAL
+set_reqkey ok EINVAL EDQUOT
+set_timeout ok $gone EINVAL
+assume_authority ok ENOKEY EINVAL
+get_security ok $gone EFAULT EINVAL
+session_to_parent ok $gone EPERM EDQUOT
+invalidate ok $gone EINVAL
+get_persistent ok $gone EPERM EINVAL ENOTDIR EDQUOT
+dh_compute $gone EFAULT EINVAL ENOENT EMSGSIZE EOPNOTSUPP
+pkey_query $gone EFAULT EINVAL EOPNOTSUPP
+pkey_encrypt $gone EFAULT EINVAL EOPNOTSUPP
+pkey_decrypt $gone EFAULT EINVAL EOPNOTSUPP
+pkey_sign $gone EFAULT EINVAL EOPNOTSUPP
+pkey_verify $gone EFAULT EINVAL EOPNOTSUPP
+restrict_keyring ok $gone EPERM EFAULT EINVAL ENOTDIR ENOENT EEXIST EDEADLK
+move ok $gone EPERM EINVAL ENOTDIR ENOENT EEXIST EDEADLK EDQUOT ELOOP
+capabilities ok EFAULT
+watch_key EOPNOTSUPP
+no-operation EOPNOTSUPP"
+
+echo 1 >/sys/devices/system/cpu/cpu1/online
+is 'there are two CPUs from here on' "$(nproc)" 2
+ok 'the module loads' load_module
+choose_seed
+# These stay for three days.
+keyctl get_persistent @s -1 >/dev/null
+as_user $user keyctl get_persistent @s -1 >/dev/null
+begin_stress $user
+# The user's quota is what a user has, so that it is reached.
+echo 200 >/proc/sys/kernel/keys/maxkeys
+echo 20000 >/proc/sys/kernel/keys/maxbytes
+out=$("$DERIVED/bin/keyctl_fuzz" "$seed" $processes "$seconds" 2>&1)
+tap_point $? "$processes processes call at random for $seconds s" "$out"
+calls=$(awk '$1 == "calls" { print $2 }' <<<"$out")
+note "$calls calls, $((calls / seconds)) each second; $(grep generations <<<"$out") of processes"
+print_table "$out"
+is 'everything that should be so was so' "$(grep '^WRONG' <<<"$out")" ''
+is 'no other errno came than those that may' "$(unexpected "$out" "$may_come")" ''
+lift_quota
+well_afterwards $user
+done_testing
