@@ -9,6 +9,7 @@
 #include <kunit/static_stub.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <asm/byteorder.h>
 
 #include "tpm2_command.h"
 

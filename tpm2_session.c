@@ -34,6 +34,7 @@
 #include <crypto/internal/ecc.h>
 #include <crypto/sha2.h>
 #include <crypto/utils.h>
+#include <asm/byteorder.h>
 
 #include "tpm2_kdf.h"
 #include "tpm2_session.h"
