@@ -115,7 +115,13 @@ klog_mark() {
 	klog_last="lib.sh: mark $$.$((++klog_marks))"
 	echo "$klog_last" >/dev/kmsg
 }
-klog() { dmesg --notime | awk -v mark="$klog_last" '!mark || seen { print } $0 == mark { seen = 1 }'; }
+# What the kernel "debug" says of every program that needs more stack is not about us.
+klog() {
+	dmesg --notime | awk -v mark="$klog_last" '
+		/ used greatest stack depth: / { next }
+		!mark || seen { print }
+		$0 == mark { seen = 1 }'
+}
 
 # tpm_slots_empty DESC: nothing of ours is left in the TPM.  Asked through /dev/tpm0, since the
 # resource manager would show its own, empty, view.

@@ -24,7 +24,7 @@ keys() {
 	done
 }
 # How often a program's measurement is in IMA's list.
-measured() { grep -c " sha256:$(sha256sum <"$1" | cut -c1-64) $1 " $ima/ascii_runtime_measurements; }
+measured() { grep -cE " sha256:$(sha256sum <"$1" | cut -c1-64) $1( |\$)" $ima/ascii_runtime_measurements; }
 # Give a program to a user, whom the policy knows, with a digest for IMA to find.
 give() {
 	rm -f $at/x
