@@ -12,8 +12,11 @@
 #
 # vm: boot tpm=golden timeout=300
 # vm: skip[6.12] P4b is for kernels with fchroot(2)
+# vm: skip[debug] P4b is for kernels with fchroot(2)
 # vm: skip[6.12] P13 is for kernels with binfmt_misc's flag T
+# vm: skip[debug] P13 is for kernels with binfmt_misc's flag T
 # vm: skip[6.12] P14 is for kernels with binfmt_misc's flag L
+# vm: skip[debug] P14 is for kernels with binfmt_misc's flag L
 
 . "$DERIVED/tests/lib.sh"
 . "$DERIVED/tests/attack-lib.sh"

@@ -7,6 +7,7 @@
 # vm: boot tpm=none
 
 . "$DERIVED/tests/lib.sh"
+use_own_sessions
 
 plan_later
 parameters=/sys/module/derived_keys/parameters
@@ -202,12 +203,12 @@ csum_max() {
 
 modinfo_says() {
 	local info
-	info=$(modinfo "$DERIVED/derived-keys.ko")
+	info=$(modinfo "$module")
 	like 'modinfo: the description' "$info" '^description: +Keys derived from the TPM'
 	like 'modinfo: the license' "$info" '^license: +GPL$'
 	like 'modinfo: the softdep' "$info" '^softdep: +pre: tpm_crb tpm_tis$'
 	like 'modinfo: the name' "$info" '^name: +derived_keys$'
-	is 'modinfo: every parameter is described' "$(modinfo -p "$DERIVED/derived-keys.ko" | sed -n 's/^\([a-z_]*\):..*/\1/p' | sort)" \
+	is 'modinfo: every parameter is described' "$(modinfo -p "$module" | sed -n 's/^\([a-z_]*\):..*/\1/p' | sort)" \
 		"$(load_module && ls $parameters && unload_module)"
 }
 
@@ -217,7 +218,7 @@ by_modprobe() {
 	modules=/root/scratch/lib/modules/$(uname -r)
 	mkdir -p "$modules/updates"
 	cp "/lib/modules/$(uname -r)"/modules.{builtin*,order} "$modules"
-	cp "$DERIVED/derived-keys.ko" "$modules/updates"
+	cp "$module" "$modules/updates"
 	ok 'depmod takes the module' depmod -b /root/scratch "$(uname -r)"
 	dir=(-d /root/scratch)
 	for name in derived-keys derived_keys; do
