@@ -7,7 +7,6 @@
 # the other way round.
 #
 # vm: boot tpm=golden
-# vm: not-on[debug] it has no ccm(aes)
 
 . "$DERIVED/tests/lib.sh"
 
