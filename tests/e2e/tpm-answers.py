@@ -13,9 +13,9 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tap import done, note, point, same  # noqa: E402
 from tpm_tis import (  # noqa: E402
-    ask, case, done, forget, load_module, note, observer, outcome, point, quiet, same,
-    unload_module)
+    ask, case, forget, load_module, observer, outcome, quiet, unload_module)
 
 PATIENCE = 600			# ms, of a driver that is made impatient
 LATE = "delay=900"

@@ -33,7 +33,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 DERIVED = os.environ["DERIVED"]
 sys.dont_write_bytecode = True
-sys.path.insert(0, DERIVED + "/tests/vectors")
+sys.path[:0] = [DERIVED + "/tests/vectors", os.path.dirname(os.path.abspath(__file__))]
+from tap import done, point, same  # noqa: E402
 from swtpm_private import Swtpm, connect, error, receive  # noqa: E402
 
 PARAMETERS = "/sys/module/derived_keys/parameters/"
@@ -57,27 +58,6 @@ SET_LOCALITY = 0x20001000	# the driver's own, not for the TPM
 RC_COMMAND_CODE, RC_VALUE = 0x143, 0x2c4
 
 keyutils = ctypes.CDLL("libkeyutils.so.1", use_errno=True)
-
-
-# ---------------------------------------------------------------- TAP
-
-points = 0
-
-
-def point(desc, problems):
-    """A point; problems: what is wrong, nothing if it is ok."""
-    global points
-    points += 1
-    print(f"{'not ok' if problems else 'ok'} {points} - {desc}")
-    for problem in problems[:15]:
-        print("# " + str(problem).replace("\n", "\n# "))
-    if len(problems) > 15:
-        print(f"# ... {len(problems)} in all")
-    sys.stdout.flush()
-
-
-def same(desc, got, want):
-    point(desc, [] if got == want else [f"got:  {got!r}\nwant: {want!r}"])
 
 
 # ---------------------------------------------------------------- the TPM
@@ -1340,7 +1320,7 @@ def main():
         tpm = without_hmac(swtpm, tpm)
         unload_module()
         same("nothing is left in the TPM at the end", tpm.left(), [])
-    print(f"1..{points}")
+    done()
 
 
 main()

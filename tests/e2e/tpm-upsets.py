@@ -16,9 +16,10 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tap import done, note, point, same  # noqa: E402
 from tpm_tis import (  # noqa: E402
-    PROCESS_KEYRING, ROOT_CHECK, ask, case, done, forget, klog, load_module, note, observer,
-    outcome, point, quiet, same, status, unload_module)
+    PROCESS_KEYRING, ROOT_CHECK, ask, case, forget, klog, load_module, observer, outcome, quiet,
+    status, unload_module)
 
 PROCESSES = 4
 PMBASE = 0x40			# in the configuration space of the chip set's LPC bridge (ICH9)

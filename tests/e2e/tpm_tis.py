@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-tpm_tis.py: what tpm-answers.py and tpm-upsets.py share: TAP, the observer, requests to the module.
+tpm_tis.py: what tpm-answers.py and tpm-upsets.py share: the observer, requests to the module.
 """
 
 import ctypes
@@ -11,7 +11,6 @@ import importlib.util
 import os
 import select
 import subprocess
-import sys
 
 DERIVED = os.environ["DERIVED"]
 PARAMETERS = "/sys/module/derived_keys/parameters/"
@@ -20,35 +19,6 @@ SESSION_KEYRING, PROCESS_KEYRING = -3, -2
 
 keyutils = ctypes.CDLL("libkeyutils.so.1", use_errno=True)
 keyutils.keyctl_read.argtypes = (ctypes.c_int32, ctypes.c_char_p, ctypes.c_size_t)
-
-
-# ---------------------------------------------------------------- TAP
-
-points = 0
-
-
-def point(desc, problems):
-    """A point; problems: what is wrong, nothing if it is ok."""
-    global points
-    points += 1
-    print(f"{'not ok' if problems else 'ok'} {points} - {desc}")
-    for problem in problems[:15]:
-        print("# " + str(problem).replace("\n", "\n# "))
-    if len(problems) > 15:
-        print(f"# ... {len(problems)} in all")
-    sys.stdout.flush()
-
-
-def same(desc, got, want):
-    point(desc, [] if got == want else [f"got:  {got!r}\nwant: {want!r}"])
-
-
-def note(line):
-    print(f"# {line}", flush=True)
-
-
-def done():
-    print(f"1..{points}", flush=True)
 
 
 # ---------------------------------------------------------------- the observer

@@ -900,21 +900,6 @@ static void ask_all(int again)
 	}
 }
 
-static void run_ask_all(int again)
-{
-	int who, status;
-
-	for (who = 0; who < USERS; who++) {
-		if (!fork()) {
-			become(who);
-			ask_all(again);
-			exit(0);
-		}
-		if (wait(&status) < 0 || status)
-			exit(3);
-	}
-}
-
 static void fuzz_process(unsigned long long seed, int number, int generation, double end)
 {
 	own_seed = seed ^ (unsigned long long)(number + 1) << 48 ^ (unsigned long long)generation << 32;
@@ -948,7 +933,7 @@ int main(int argc, char **argv)
 	if (mprotect(bad, PAGE, PROT_NONE))
 		die("mprotect");
 
-	run_ask_all(0);
+	each_user(USERS, become, ask_all, 0);
 	end = now() + atof(argv[3]);
 	for (i = 0; i < processes; i++) {
 		pids[i] = fork();
@@ -976,6 +961,6 @@ int main(int argc, char **argv)
 	for (i = 0, left = 0; i < processes; i++)
 		left += generations[i] + 1;
 	printf("generations %d\n", left);
-	run_ask_all(1);
+	each_user(USERS, become, ask_all, 1);
 	return 0;
 }

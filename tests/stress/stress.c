@@ -170,21 +170,6 @@ static void ask_all(int again)
 		die("/proc/keys does not show what was made");
 }
 
-static void run_ask_all(int again)
-{
-	int who, status;
-
-	for (who = 0; who < USERS; who++) {
-		if (!fork()) {
-			become(who);
-			ask_all(again);
-			exit(0);
-		}
-		if (wait(&status) < 0 || status)
-			exit(3);
-	}
-}
-
 static void show_on(void)
 {
 	int seen;
@@ -333,7 +318,7 @@ int main(int argc, char **argv)
 	outcomes = &shared->outcomes;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
-	run_ask_all(0);
+	each_user(USERS, become, ask_all, 0);
 	for (i = 0; i < processes + USERS; i++) {
 		if (fork())
 			continue;
@@ -354,6 +339,6 @@ int main(int argc, char **argv)
 		if (wait(&status) < 0 || status)
 			printf("WRONG a process ended with status 0x%x\n", status);
 	print_counts(op_names, OPS);
-	run_ask_all(1);
+	each_user(USERS, become, ask_all, 1);
 	return 0;
 }

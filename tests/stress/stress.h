@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MAX_OPS		64
 #define MAX_ERRNO	256
@@ -102,6 +104,22 @@ static inline unsigned long print_counts(const char *const *names, int ops)
 		}
 	}
 	return sum;
+}
+
+/* Has a process of each user's call ask(@again), one after the other. */
+static inline void each_user(int users, void (*become)(int who), void (*ask)(int again), int again)
+{
+	int who, status;
+
+	for (who = 0; who < users; who++) {
+		if (!fork()) {
+			become(who);
+			ask(again);
+			exit(0);
+		}
+		if (wait(&status) < 0 || status)
+			exit(3);
+	}
 }
 
 #endif /* STRESS_H */
