@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# lib.sh: for the scripts that build or run something in the roots of vm-root and vm-debug-kernel.
+
+# as_root CMD...: by sudo, if need be.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# in_root BASE CMD...: run it in BASE/root, with /proc there (objtool wants it), in namespaces of its
+# own: whatever happens, nothing stays mounted or running.
+in_root() {
+	local base=$1
+	shift
+	as_root unshare --mount --pid --fork --kill-child --mount-proc="$base/root/proc" \
+		chroot "$base/root" "$@"
+}
+
+# in_root_with_tree BASE CMD...: the same with a copy of BASE/tree on /mnt/tree, of which only what is
+# written takes memory, and which is gone afterwards.
+in_root_with_tree() {
+	# shellcheck disable=SC2016
+	as_root unshare --mount --pid --fork --kill-child --mount-proc="$1/root/proc" /bin/sh -euc '
+		mount -t tmpfs -o mode=755 tmpfs "$1/root/mnt"
+		cd "$1/root/mnt"
+		mkdir upper work tree
+		mount -t overlay overlay -o "lowerdir=$1/tree,upperdir=upper,workdir=work" tree
+		root=$1/root
+		shift
+		exec chroot "$root" "$@"' sh "$@"
+}
