@@ -23,6 +23,16 @@
 #define TPM_RC_WARN		0x900
 #define TPM_RC_LOCKOUT		0x921
 
+/*
+ * What a return code says, without which parameter, handle or session it says it
+ * of. One of more than twelve bits is none, and tpm2_rc_value() would cut it to
+ * one.
+ */
+static int rc_value(int rc)
+{
+	return rc >= 0 && rc <= TPM_RC_MAX ? tpm2_rc_value(rc) : rc;
+}
+
 /**
  * derived_tpm_fail() - note why a fetch fails
  * @tpm:	where to
@@ -82,7 +92,7 @@ int derived_tpm_fail_rc(struct derived_tpm *tpm, const char *command, int rc)
 					"the TPM driver failed at %s (errno %d)",
 					command, -rc);
 
-	switch (rc <= TPM_RC_MAX ? tpm2_rc_value(rc) : rc) {
+	switch (rc_value(rc)) {
 	case TPM_RC_HIERARCHY:
 	case TPM_RC_DISABLED:
 		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
@@ -187,7 +197,6 @@ void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
 	tpm_buf_append_u32(buf, handle);
 	rc = derived_tpm_send(chip, buf);
 	/* A TPM that was reset, and not started since, has no objects. */
-	if (rc && rc != TPM2_RC_INITIALIZE &&
-	    tpm2_rc_value(rc) != TPM2_RC_HANDLE)
+	if (rc && rc != TPM2_RC_INITIALIZE && rc_value(rc) != TPM2_RC_HANDLE)
 		tpm->left = handle;
 }
