@@ -146,6 +146,21 @@ as_user() {
 		keyctl session - sh -c 'exec 2>&3 3>&-; keyctl link @u @s; exec "$@"' sh "$@" 3>&2 2>/dev/null
 }
 
+# bytes_of UID: how many bytes of quota a user's keys take.
+bytes_of() { sed -n "s|^ *$1: .* \([0-9]*\)/[0-9]*\$|\1|p" /proc/key-users; }
+
+# until_is TEXT CMD...: until the command prints this, or for 20 s; prints what it printed last.
+until_is() {
+	local want=$1 got=''
+	shift
+	for _ in $(seq 80); do
+		got=$("$@" 2>&1)
+		[ "$got" != "$want" ] || break
+		sleep 0.25
+	done
+	echo "$got"
+}
+
 # ask_observer WORDS...: what the test's observer ("# vm: observer" in scripts/vm) answers, a line.
 ask_observer() {
 	local answer

@@ -18,26 +18,13 @@ choose_seed() {
 	note "seed $seed (args=\"vm_seed=$seed\" in the script's boot line runs with the same again)"
 }
 
-# keys_of UID, bytes_of UID: how many keys a user has that count, and the bytes that they take.
+# keys_of UID: how many keys a user has that count, as bytes_of says what they take.
 # alive: how many keys there are of all users, as far as the kernel has not freed them yet.
 keys_of() { sed -n "s|^ *$1: .* \([0-9]*\)/[0-9]* [0-9]*/[0-9]*\$|\1|p" /proc/key-users; }
-bytes_of() { sed -n "s|^ *$1: .* \([0-9]*\)/[0-9]*\$|\1|p" /proc/key-users; }
 alive() { awk '{ split($3, n, "/"); sum += n[1] } END { print sum }' /proc/key-users; }
 accounts() {
 	local uid
 	for uid; do echo "$uid: $(keys_of "$uid") keys, $(bytes_of "$uid") bytes"; done
-}
-
-# until_is TEXT CMD...: until the command prints this, or for 20 s; prints what it printed last.
-until_is() {
-	local want=$1 got=''
-	shift
-	for _ in $(seq 80); do
-		got=$("$@" 2>&1)
-		[ "$got" != "$want" ] || break
-		sleep 0.25
-	done
-	echo "$got"
 }
 
 # settled UID...: the accounts, once nothing has gone from them for a second: what processes leave

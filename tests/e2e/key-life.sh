@@ -17,20 +17,8 @@ added() { { read -r serial; IFS= read -r shown; read -r bytes; } <<<"$1"$'\n\n';
 add() { added "$("$keyops" add "$@" 2>&1)"; }
 kcv() { sed -n 's/.* kcv://p' <<<"$shown"; }
 
-# until_is TEXT CMD...: until the command prints this, or for 10 s; prints what it printed last.
-until_is() {
-	local want=$1 got='' i
-	shift
-	for i in $(seq 40); do
-		got=$("$@" 2>&1)
-		[ "$got" != "$want" ] || break
-		sleep 0.25
-	done
-	echo "$got"
-}
-# keys_of UID: how many keys a user has; bytes_of UID: how many bytes of quota they take.
+# keys_of UID: how many keys a user has.
 keys_of() { sed -n "s|^ *$1: *[0-9]* \([0-9]*\)/.*|\1|p" /proc/key-users; }
-bytes_of() { sed -n "s|^ *$1: .* \([0-9]*\)/[0-9]*\$|\1|p" /proc/key-users; }
 # gone SERIAL: how it cannot be read.  EACCES is a key that is in no keyring and not yet freed.
 gone() {
 	local got

@@ -470,7 +470,8 @@ static int about_the_keyring(int err)
 }
 
 /* The errno of a request that cannot be served, or not be refused, is this one. */
-static void check_errno(const char *call, const char *request, size_t len, int words, int want, int err)
+static void check_errno(const char *call, const char *request, size_t len, int words, int want,
+			int err)
 {
 	if (err == want || about_the_keyring(err))
 		return;
@@ -730,9 +731,11 @@ static void do_search(void)
 		request = pick(KNOWN);
 		type = DERIVED;
 		snprintf(name, sizeof(name), "k%d", request);
-		key = keyctl5(KEYCTL_SEARCH, any_ring(), P("derived"), P(text(name)), chance(50) ? 0 : any_ring());
+		key = keyctl5(KEYCTL_SEARCH, any_ring(), P("derived"), P(text(name)),
+			      chance(50) ? 0 : any_ring());
 	} else {
-		key = keyctl5(KEYCTL_SEARCH, any_ring(), P(any_type()), P(any_name()), chance(50) ? 0 : any_ring());
+		key = keyctl5(KEYCTL_SEARCH, any_ring(), P(any_type()), P(any_name()),
+			      chance(50) ? 0 : any_ring());
 	}
 	if (key > 0)
 		keep(key, type, request);
@@ -925,7 +928,8 @@ int main(int argc, char **argv)
 	outcomes = &shared->outcomes;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* Of one piece: what is written behind the buffer is seen. */
-	buffer = mmap(NULL, BUFFER_SIZE + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	buffer = mmap(NULL, BUFFER_SIZE + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
 	out = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (buffer == MAP_FAILED || out == MAP_FAILED)
 		die("mmap");
