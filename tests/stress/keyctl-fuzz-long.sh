@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# keyctl-fuzz-long.sh: keyctl-fuzz.sh for ten minutes.
+# keyctl-fuzz-long.sh: keyctl-fuzz.sh for five minutes.
 #
-# vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=1200
-# vm: long ten minutes
+# vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=900
+# vm: long five minutes
 
-export FUZZ_SECONDS=600
+export FUZZ_SECONDS=300
 . "$DERIVED/tests/stress/keyctl-fuzz.sh"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # stress.sh: 64 processes derive keys, read them and lose them in every way, and two read /proc/keys,
-# while the module is unloaded and loaded fifty times.  No key is ever another one than before, no
-# errno comes that should not, and afterwards all is as it was.  stress-long.sh is the same with a
-# thousand times.
+# while the module is unloaded and loaded a hundred times.  No key is ever another one than before, no
+# errno comes that should not, and afterwards all is as it was.  stress-long.sh is the same with five
+# hundred times.
 #
 # KEYCTL_DESCRIBE while a key type's module is unloaded is known to be wrong in some kernels:
 # keyctl_describe_key() (security/keys/keyctl.c) looked at key->type->name without key->sem.  Unloading
@@ -25,7 +25,7 @@
 
 plan_later
 processes=${STRESS_PROCESSES:-64}
-rounds=${STRESS_ROUNDS:-50}
+rounds=${STRESS_ROUNDS:-100}
 seconds=${STRESS_SECONDS:-150}
 # How many rounds must have been done when the time is up.
 least=$rounds
