@@ -19,26 +19,27 @@
 
 #define pr_fmt(fmt) "derived: " fmt
 
-#include <linux/atomic.h>
 #include <linux/cred.h>
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
-#include <linux/hash.h>
 #include <linux/hash_info.h>
 #include <linux/ima.h>
 #include <linux/init_task.h>
+#include <linux/list.h>
 #include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mount.h>
+#include <linux/mutex.h>
 #include <linux/namei.h>
 #include <linux/path.h>
 #include <linux/pid_namespace.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/string_helpers.h>
@@ -463,45 +464,77 @@ static int identify_path(struct derived_identity *id)
 	return gate_file(id->exe);
 }
 
-/* Hashing takes its time, with key_types_sem held and no signal heard. */
+/* Hashing takes its time, with key_types_sem held. */
 static unsigned long csum_max = 256UL << 20;
 module_param(csum_max, ulong, 0444);
 MODULE_PARM_DESC(csum_max, "largest executable, in bytes, that csum is for (default: 256 MiB)");
 
-/*
- * How many bytes are being hashed, by effective user. Sixteen users at a time is
- * how far they can get into each other's way; one counter for all would let any
- * user keep csum from everybody else, and one for each user must be freed.
- */
-#define HASHING_BITS	4
-static atomic64_t hashing[1 << HASHING_BITS];
+/* An executable that is being hashed; on the stack of who has it hashed. */
+struct hasher {
+	struct list_head list;
+	u32 euid;
+	u64 size;
+};
+
+static LIST_HEAD(hashers);
+static DEFINE_MUTEX(hashers_lock);
 
 /*
- * Counts before it hashes, since nothing may wait here: what one user has hashed
- * at one moment is together no more than csum_max.
+ * Counts before it is hashed, since nothing may wait here: what one user has
+ * hashed at one moment is together no more than csum_max. One counter for all, or
+ * for all whose user ids hash to the same, would let a user keep csum from root.
+ *
+ * Returns whether it may be hashed; then end_hashing() is to follow.
  */
+static bool begin_hashing(struct hasher *hasher)
+{
+	const struct hasher *other;
+	u64 sum = 0;
+	bool may;
+
+	mutex_lock(&hashers_lock);
+	list_for_each_entry(other, &hashers, list)
+		if (other->euid == hasher->euid)
+			sum += other->size;
+	may = hasher->size <= csum_max - sum;
+	if (may)
+		list_add(&hasher->list, &hashers);
+	mutex_unlock(&hashers_lock);
+	return may;
+}
+
+static void end_hashing(struct hasher *hasher)
+{
+	mutex_lock(&hashers_lock);
+	list_del(&hasher->list);
+	mutex_unlock(&hashers_lock);
+}
+
 static int hash_exe(struct file *exe, u32 euid, u8 *digest, size_t digest_size)
 {
-	atomic64_t *const sum = &hashing[hash_32(euid, HASHING_BITS)];
-	const loff_t size = i_size_read(file_inode(exe));
+	struct hasher hasher = {
+		.euid = euid,
+		.size = i_size_read(file_inode(exe)),
+	};
 	int algo;
 
 	/* C12: a sparse file of a terabyte costs nothing to make. */
-	if (size > csum_max)
+	if (hasher.size > csum_max)
 		return derived_refuse(DERIVED_CAUSE_SIZE, -EFBIG,
 				      "csum: its executable is larger than csum_max=%lu bytes",
 				      csum_max);
-	if (atomic64_add_return(size, sum) > csum_max) {
-		atomic64_sub(size, sum);
+	if (!begin_hashing(&hasher))
 		return -EAGAIN;
-	}
 	/* Not negative is an enum hash_algo, and 0 is one of them. */
 	algo = ima_file_hash(exe, digest, digest_size);
-	atomic64_sub(size, sum);
-	if (algo < 0)
-		return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
-				      "csum: IMA is off or cannot hash its executable");
-	return algo;
+	end_hashing(&hasher);
+	if (algo >= 0)
+		return algo;
+	/* Who is killed stops the reading, of which IMA says no more. */
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
+			      "csum: IMA is off or cannot hash its executable");
 }
 
 /*
@@ -583,7 +616,8 @@ static int identify_process(struct derived_identity *id)
  * Context: process context; with DERIVED_CSUM it reads the whole executable.
  * Return: 0; -EPERM if a gate refuses; -EFBIG if the executable is too large to
  * hash; -EAGAIN if too much is being hashed for this user; -EOPNOTSUPP if there
- * is no SHA-256 of its contents; -ENOMEM
+ * is no SHA-256 of its contents; -EINTR if it is killed meanwhile; -ENOMEM; or
+ * what the file system says to stat(2)
  */
 int derived_identify(unsigned int words, struct derived_identity *id)
 {
