@@ -339,7 +339,8 @@ static struct key *make_twin(const struct key *target, struct key *keyring,
 /*
  * Serves request_key(2). The twin comes first: whoever waits for the target
  * wakes when that turns positive, and may then look for the twin. On return both
- * are linked, or neither new key is.
+ * are linked, or neither new key is: a twin that was linked elsewhere meanwhile,
+ * or where we may not search, is revoked.
  */
 static int serve_request(struct request_key_auth *rka, struct key *authkey)
 {
@@ -368,8 +369,11 @@ static int serve_request(struct request_key_auth *rka, struct key *authkey)
 	err = key_instantiate_and_link(rka->target_key, &prep, HANDOVER_LEN,
 				       rka->dest_keyring, authkey);
 	if (twin) {
-		if (err)
+		if (err) {
+			/* In this order: what is revoked is not found. */
 			unlink_ours(rka->dest_keyring, twin);
+			key_revoke(twin);
+		}
 		key_put(twin);
 	}
 out_free_prep:

@@ -94,9 +94,19 @@ clear
 
 # Failure: both, or neither.
 sysctl -q kernel.keys.root_maxbytes=$(($(used) + 100))
-errno_of_request 'no quota for the twin: the errno says so' EDQUOT nas '64 path,logon nas-disk v1'
+errno_of_request 'no quota for both: the errno says so' EDQUOT nas '64 path,logon nas-disk v1'
 sysctl -q kernel.keys.root_maxbytes=25000000
 unlike 'and neither key is there' "$(cat /proc/keys)" ' nas|derived:nas'
+# Where it cannot be searched for, it cannot be taken out either.
+blind=$(keyctl newring blind @s)
+keyctl setperm "$blind" 0x05050000
+sysctl -q kernel.keys.root_maxbytes=$(($(used) + 100))
+errno_is 'a keyring that may be written and not searched: EDQUOT' EDQUOT \
+	-r derived nas '64 path,logon nas-disk v1' "$blind"
+sysctl -q kernel.keys.root_maxbytes=25000000
+unlike 'and no key is there that could be used' "$(cat /proc/keys)" '^[0-9a-f]+ I-.* (derived +nas|logon +derived:nas):'
+keyctl setperm "$blind" 0x3f3f0000
+keyctl unlink "$blind" @s
 errno_is 'add_key(2) refuses logon' EINVAL derived nas '64 path,logon nas-disk v1' @s
 like 'and the log says what to type' "$(klog)" 'keyctl request2 derived'
 
