@@ -275,8 +275,9 @@ static int fetch_locked(struct derived_root *root)
  * Context: process context, of the one who asks; may sleep.
  * Return: 0; -EKEYREJECTED if it is not the root that expect_root= names;
  * -EAGAIN if too many wait, or the TPM is busy; -ENXIO without a TPM 2.0;
- * -EACCES if it refuses; -EIO if it answers nonsense; -ETIME; -ENOMEM; -EINTR.
- * On failure @root is wiped.
+ * -EACCES if it refuses; -EIO if it answers nonsense; -EOPNOTSUPP if
+ * require_encryption= asks for more than it can; -ETIME; -ENOMEM; -EINTR. On
+ * failure @root is wiped.
  */
 int derived_root_get(struct derived_root *root)
 {

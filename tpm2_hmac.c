@@ -278,7 +278,8 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
  * the TPM takes.
  * Return: 0; -ENXIO without a TPM 2.0 that works; -EACCES if it refuses; -EAGAIN
  * if it is busy or out of slots; -EIO if it fails or answers nonsense; -ETIME if
- * it does not answer; -ENOMEM
+ * it does not answer; -EOPNOTSUPP if its answers would not be encrypted and have
+ * to be; -ENOMEM
  */
 int derived_tpm_fetch(struct derived_root *root, struct derived_tpm *tpm)
 {

@@ -624,7 +624,7 @@ static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
  *
  * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
  * Return: 0; -EOPNOTSUPP if it would be none and may not; -EAGAIN, -EIO, -EACCES,
- * -ENXIO or -ETIME if the TPM fails
+ * -ENXIO or -ETIME if the TPM fails; -ENOMEM
  */
 int derived_session_start(struct derived_session *session,
 			  struct tpm_chip *chip, struct tpm_buf *buf,
