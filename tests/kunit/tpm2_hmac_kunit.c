@@ -76,6 +76,8 @@ static const struct exchange exchanges[SAYINGS] = {
 #define DIGEST_AT	16
 #define DIGEST_END	48
 
+#define UNTOUCHED	0xa5		/* what is in the root's place before */
+
 /**
  * struct bent - a response that is not as it was
  * @which:	SAY_*
@@ -198,6 +200,12 @@ static int fake_send(struct tpm_chip *chip, struct tpm_buf *buf)
 	return 0;
 }
 
+static int never_send(struct tpm_chip *chip, struct tpm_buf *buf)
+{
+	KUNIT_FAIL(kunit_get_current_test(), "it was asked something");
+	return -ENODEV;
+}
+
 /*
  * Where the kernel opens sessions of its own (CONFIG_TCG_TPM2_HMAC), the fake TPM
  * could not answer it. So there this stands for fetch_from().
@@ -238,7 +246,7 @@ static int converse(struct kunit *test, struct fake_tpm *tpm,
 	tpm->refused_sessions = 0;
 	memset(tpm->said, 0, sizeof(tpm->said));
 	memset(about, 0, sizeof(*about));
-	memset(root, 0, DERIVED_ROOT_SIZE);
+	memset(root, UNTOUCHED, DERIVED_ROOT_SIZE);
 
 	kunit_activate_static_stub(test, derived_tpm_send, fake_send);
 	if (IS_ENABLED(CONFIG_TCG_TPM2_HMAC))
@@ -250,13 +258,16 @@ static int converse(struct kunit *test, struct fake_tpm *tpm,
 	return err;
 }
 
+/* TPMA_CC: the code, how many handles, whether there is one in the response. */
+#define TPMA_CC(command, handles, response_handles)			\
+	((command) | (handles) << TPM2_CC_ATTR_CHANDLES |		\
+	 (response_handles) << TPM2_CC_ATTR_RHANDLE)
+
 static struct fake_tpm *make_tpm(struct kunit *test)
 {
-	/* TPMA_CC: the code, one handle, a handle in the response. */
 	static u32 commands[] = {
-		TPM2_CC_CREATE_PRIMARY | 1 << TPM2_CC_ATTR_CHANDLES |
-			BIT(TPM2_CC_ATTR_RHANDLE),
-		TPM_CC_HMAC | 1 << TPM2_CC_ATTR_CHANDLES,
+		TPMA_CC(TPM2_CC_CREATE_PRIMARY, 1, 1),
+		TPMA_CC(TPM_CC_HMAC, 1, 0),
 	};
 	struct fake_tpm *tpm = kunit_kzalloc(test, sizeof(*tpm), GFP_KERNEL);
 
@@ -334,7 +345,8 @@ static void bend_conversation(struct kunit *test, const struct bent *bent)
 				      exchanges[bent->which].name, bent->how,
 				      bent->at, -err[0]);
 		/* No byte of what might be a secret is left behind. */
-		KUNIT_EXPECT_NULL(test, memchr_inv(root[0], 0, sizeof(root[0])));
+		KUNIT_EXPECT_NULL(test, memchr_inv(root[0], UNTOUCHED,
+						   sizeof(root[0])));
 		break;
 	default:
 		KUNIT_FAIL(test, "%s, %s %zu: errno %d",
@@ -440,8 +452,91 @@ static void bent_conversation_test(struct kunit *test)
 	KUNIT_EXPECT_GT(test, count, 1000u);
 }
 
+/*
+ * A TPM that lists its commands otherwise than the specification does is asked
+ * nothing: the kernel's sessions believe it.
+ */
+static void odd_commands_test(struct kunit *test)
+{
+	static u32 lists[][2] = {
+		{ TPMA_CC(TPM_CC_HMAC, 1, 0) },	/* no TPM2_CreatePrimary */
+		{ TPMA_CC(TPM2_CC_CREATE_PRIMARY, 1, 1) |
+		  BIT(TPM2_CC_ATTR_VENDOR) },	/* the vendor's own one */
+		{ TPMA_CC(TPM2_CC_CREATE_PRIMARY, 2, 1) },
+		{ TPMA_CC(TPM2_CC_CREATE_PRIMARY, 1, 0) },
+		{ TPMA_CC(TPM2_CC_CREATE_PRIMARY, 1, 1),
+		  TPMA_CC(TPM_CC_HMAC, 0, 0) },
+		{ TPMA_CC(TPM2_CC_CREATE_PRIMARY, 1, 1),
+		  TPMA_CC(TPM_CC_HMAC, 1, 1) },
+	};
+	struct tpm_chip *chip = &make_tpm(test)->chip;
+	struct tpm_buf *buf = kunit_kzalloc(test, TPM_BUFSIZE, GFP_KERNEL);
+	struct derived_tpm about = {};
+	u8 root[DERIVED_ROOT_SIZE];
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	tpm_buf_init(buf, TPM_BUFSIZE);
+	kunit_activate_static_stub(test, derived_tpm_send, never_send);
+	for (i = 0; i < ARRAY_SIZE(lists); i++) {
+		chip->cc_attrs_tbl = lists[i];
+		chip->nr_commands = ARRAY_SIZE(lists[i]);
+		KUNIT_EXPECT_EQ_MSG(test, fetch_from(chip, buf, root, &about),
+				    -EIO, "list %d", i);
+		KUNIT_EXPECT_EQ(test, about.cause, DERIVED_CAUSE_TPM_FAILED);
+	}
+	chip->flags = 0;
+	KUNIT_EXPECT_EQ(test, fetch_from(chip, buf, root, &about), -ENXIO);
+	KUNIT_EXPECT_EQ(test, about.cause, DERIVED_CAUSE_NO_TPM);
+	kunit_deactivate_static_stub(test, derived_tpm_send);
+}
+
+/* What TPM2_FlushContext is answered, and whether that means that it stays. */
+static const struct {
+	int rc;
+	bool stays;
+} flush_answers[] = {
+	{ TPM2_RC_SUCCESS, false },
+	{ TPM2_RC_INITIALIZE, false },	/* a TPM that was reset, and not started */
+	{ TPM2_RC_HANDLE, false },
+	{ TPM_RC_HANDLE_1, false },
+	{ 0x108b, true },		/* no return code, whatever its end is */
+	{ 0x101, true },		/* TPM_RC_FAILURE */
+	{ 0x1c4, true },		/* TPM_RC_VALUE, of parameter 1 */
+	{ -EBADMSG, true },
+	{ -ETIME, true },
+};
+
+static int answer_flush(struct tpm_chip *chip, struct tpm_buf *buf)
+{
+	return flush_answers[chip->dev_num].rc;
+}
+
+static void flush_test(struct kunit *test)
+{
+	struct tpm_buf *buf = kunit_kzalloc(test, TPM_BUFSIZE, GFP_KERNEL);
+	struct tpm_chip *chip = &make_tpm(test)->chip;
+	const u32 handle = 0x80000001;
+	struct derived_tpm about;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	tpm_buf_init(buf, TPM_BUFSIZE);
+	kunit_activate_static_stub(test, derived_tpm_send, answer_flush);
+	for (chip->dev_num = 0; chip->dev_num < ARRAY_SIZE(flush_answers);
+	     chip->dev_num++) {
+		memset(&about, 0, sizeof(about));
+		derived_tpm_flush(chip, buf, handle, &about);
+		KUNIT_EXPECT_EQ_MSG(test, about.left,
+				    flush_answers[chip->dev_num].stays ? handle : 0,
+				    "%d", flush_answers[chip->dev_num].rc);
+	}
+	kunit_deactivate_static_stub(test, derived_tpm_send);
+}
+
 static struct kunit_case tpm_cases[] = {
 	KUNIT_CASE(honest_test),
+	KUNIT_CASE(odd_commands_test),
+	KUNIT_CASE(flush_test),
 	KUNIT_CASE_SLOW(bent_conversation_test),
 	{}
 };
