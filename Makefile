@@ -12,6 +12,7 @@ DESTDIR ?=
 KERNELS ?=
 KERNEL ?= 6.12
 TESTS ?=
+ARGS ?=
 FUZZ_SECONDS ?=
 
 all: module
@@ -41,6 +42,8 @@ help:
 	@echo ''
 	@echo 'Variables:'
 	@echo '  KERNELS="6.12 7.3"   for check (debug: the one that watches itself)'
+	@echo '  ARGS="vm_seconds=600 vm_seed=1"   for check: words for the kernel'"'"'s command line, which'
+	@echo '                       keyctl-fuzz and stress look at'
 	@echo '  KERNEL=$(KERNEL)          for demo, vm and bench'
 	@echo '  KDIR=$(KDIR)'
 	@echo '                       for the module: the kernel build to build against'
@@ -77,15 +80,16 @@ bench:
 
 check:
 	@scripts/setup
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check $(KERNELS:%=--kernel %) $(TESTS)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check --args "$(ARGS)" $(KERNELS:%=--kernel %) $(TESTS)
 
 check-long:
 	@scripts/setup
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check --long $(KERNELS:%=--kernel %) $(TESTS)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check --long --args "$(ARGS)" $(KERNELS:%=--kernel %) $(TESTS)
 
 check-debug:
 	@scripts/setup
-	@scripts/vm run --long --kernel debug $(TESTS)
+	@$(if $(TESTS),,rm -rf build/logs/debug)
+	@scripts/vm run --long --kernel debug --args "$(ARGS)" $(TESTS)
 	@$(if $(TESTS),,scripts/coverage)
 
 fuzz:
