@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # stress.sh: 64 processes derive keys, read them and lose them in every way, and two read /proc/keys,
-# while the module is unloaded and loaded a hundred times.  No key is ever another one than before, no
+# while the module is unloaded and loaded a hundred times (on the kernel "debug": in 150 s as often as
+# that can, ten times at least).  No key is ever another one than before, no
 # errno comes that should not, and afterwards all is as it was.  stress-long.sh is the same with five
 # hundred times.
 #

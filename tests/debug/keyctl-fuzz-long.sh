@@ -7,4 +7,4 @@
 # vm: long five minutes
 
 export FUZZ_SECONDS=300
-. "$DERIVED/tests/stress/keyctl-fuzz.sh"
+. "$DERIVED/tests/debug/keyctl-fuzz.sh"

@@ -4,10 +4,11 @@
 # keyctl-fuzz.sh: add_key(2), request_key(2) and all of keyctl(2) with random arguments, for 20 s, from
 # root and from an ordinary user.  Each key that can be read is the right one, each request is answered
 # as a second parser says, no errno comes that no manual page knows, and afterwards all is well.
-# keyctl-fuzz-long.sh is the same for longer.
+# make check TESTS=keyctl-fuzz KERNELS=debug ARGS="vm_seconds=3600" does it for an hour.
 #
 # vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=300
 # vm: long[6.12] most of a minute
+# vm: long[7.3] most of a minute
 
 . "$DERIVED/tests/lib.sh"
 . "$DERIVED/tests/stress-lib.sh"
@@ -24,7 +25,7 @@ gone='EACCES ENOKEY EKEYREVOKED EKEYEXPIRED'
 may_come="add_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN
 add_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT ENODEV
 request_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN
-request_key-other ok $gone EPERM EFAULT EINVAL ENOTDIR EDQUOT
+request_key-other ok $gone EPERM EFAULT EINVAL ENOTDIR EDQUOT EDEADLK ELOOP
 get_keyring_id ok $gone EINVAL EDQUOT
 join_session ok EPERM EFAULT EINVAL EDQUOT EACCES
 update ok $gone EFAULT EINVAL EOPNOTSUPP EDQUOT
@@ -78,6 +79,13 @@ note "$calls calls, $((calls / seconds)) each second; $(grep generations <<<"$ou
 print_table "$out"
 is 'everything that should be so was so' "$(grep '^WRONG' <<<"$out")" ''
 is 'no other errno came than those that may' "$(unexpected "$out" "$may_come")" ''
+missing=''
+for what in 'add_key ok' 'add_key EINVAL' 'add_key ERANGE' 'add_key EDQUOT' 'request_key ok' 'request_key EINVAL' \
+	    'read ok' 'read EOPNOTSUPP' 'describe ok' 'search ok' 'link ok' 'unlink ok' 'revoke ok' \
+	    'invalidate ok' 'set_timeout ok' 'clear ok' 'update EOPNOTSUPP' 'instantiate EPERM'; do
+	[ "$(counted "$out" "${what% *}" "${what#* }")" -gt 0 ] || missing+="$what, "
+done
+is 'each of the outcomes that show that it got somewhere came' "$missing" ''
 lift_quota
 well_afterwards $user
 done_testing
