@@ -12,9 +12,11 @@
  *	add REQUEST		add_key(2)
  *	request REQUEST		request_key(2), with the logon twin if it asks for one
  *	read REQUEST		reading such a key
- *	load FILE		init_module(2); then the module is unloaded
+ *	load FILE		init_module(2); then a key is made, and the module is unloaded
  *
- * After each failure, the same is done again, and must give the key that it gave before.
+ * After each failure, the same is done again, and must give the key that it gave before: its bytes, and
+ * its check value in /proc/keys, which a key that may not be read has, too.  A request for a logon twin
+ * gives both keys or neither.
  *
  * Prints how many allocations failed and what came of the calls: "12 failed: ENOMEM 10, right 2".
  * "right" is a call that had no need of what failed. Exit status 1 if something was wrong.
@@ -35,6 +37,15 @@
 #define NR_MAX		2000
 #define ERRNO_MAX	160
 #define KEY_MAX		1024
+#define WORKERS_MAX	1000
+#define NAME		"fail-nth"
+
+/* What tells whether a key is the same: what can be read of it, and its check value. */
+struct key {
+	long len;
+	unsigned char bytes[KEY_MAX];
+	char kcv[20];
+};
 
 /* A worker may have been started between the counting and the call: so often it is tried again. */
 #define TRIES		4
@@ -77,21 +88,17 @@ static int read_number(const char *path)
 	return text[0] ? atoi(text) : -1;
 }
 
-/* The n-th allocation from now on fails; returns how many of the tasks have had theirs. */
-static int everywhere(bool worker, unsigned int n, bool look)
-{
-	char path[300], comm[32];
-	struct dirent *entry;
-	int failed = 0;
-	DIR *proc;
+/* The worker's: those that were told to fail, for one may have been started since. */
+static int workers[WORKERS_MAX], nr_workers;
 
-	if (!worker) {
-		failed = look && read_number("/proc/thread-self/fail-nth") == 0;
-		write_number("/proc/thread-self/fail-nth", n);
-		return failed;
-	}
-	proc = opendir("/proc");
-	while ((entry = readdir(proc))) {
+static void tell_workers(unsigned int n)
+{
+	struct dirent *entry;
+	char path[300], comm[32];
+	DIR *proc = opendir("/proc");
+
+	nr_workers = 0;
+	while ((entry = readdir(proc)) && nr_workers < WORKERS_MAX) {
 		FILE *file;
 
 		if (!strspn(entry->d_name, "0123456789"))
@@ -106,44 +113,105 @@ static int everywhere(bool worker, unsigned int n, bool look)
 		if (strncmp(comm, "kworker/", 8))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/fail-nth", entry->d_name);
-		if (look && read_number(path) == 0)
-			failed++;
 		write_number(path, n);
+		workers[nr_workers++] = atoi(entry->d_name);
 	}
 	closedir(proc);
+}
+
+/* The n-th allocation from now on fails. */
+static void arm(bool worker, unsigned int n)
+{
+	if (worker)
+		tell_workers(n);
+	else
+		write_number("/proc/thread-self/fail-nth", n);
+}
+
+/* None fails any more; returns how many of the tasks have had theirs. */
+static int disarm(bool worker)
+{
+	char path[300];
+	int i, failed = 0;
+
+	if (!worker) {
+		failed = read_number("/proc/thread-self/fail-nth") == 0;
+		write_number("/proc/thread-self/fail-nth", 0);
+		return failed;
+	}
+	for (i = 0; i < nr_workers; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/fail-nth", workers[i]);
+		failed += read_number(path) == 0;
+		write_number(path, 0);
+	}
 	return failed;
+}
+
+/* The check value of the key in /proc/keys; returns 0 if there is no such key. */
+static int find_kcv(key_serial_t serial, char kcv[20])
+{
+	char line[512];
+	FILE *file = fopen("/proc/keys", "r");
+	char *at;
+	int found = 0;
+
+	kcv[0] = 0;
+	while (file && fgets(line, sizeof(line), file)) {
+		if ((key_serial_t)strtoul(line, NULL, 16) != serial)
+			continue;
+		found = 1;
+		at = strstr(line, " kcv:");
+		if (at)
+			snprintf(kcv, 20, "%.16s", at + 5);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* What the key is that was made. */
+static void look_at(key_serial_t serial, const char *request, struct key *key)
+{
+	const bool twin = strstr(request, "logon");
+
+	key->len = keyctl_read(serial, (char *)key->bytes, KEY_MAX);
+	if (key->len < 0 && errno != EOPNOTSUPP)
+		complain("a key that was made cannot be read: %s", strerror(errno));
+	if (!find_kcv(serial, key->kcv) || strlen(key->kcv) != 16)
+		complain("a key that was made has no check value");
+	if (twin && keyctl_search(KEY_SPEC_PROCESS_KEYRING, "logon", "derived:" NAME, 0) < 0)
+		complain("a key that was made has no logon twin");
 }
 
 enum what { ADD, REQUEST, READ, LOAD, WHATS };
 
 static const char * const whats[WHATS] = { "add", "request", "read", "load" };
 
-/* What is told apart: an errno, or 0. */
-static int once(enum what what, const char *argument, bool worker, unsigned int n,
-		unsigned char *key, long *len, int *failed)
+/* Returns an errno or 0, and the key then. n: the allocation that fails, 0: none. */
+static int once(enum what what, const char *argument, bool worker, unsigned int n, struct key *key,
+		int *failed)
 {
+	const char *request = what == LOAD ? "32 path " NAME : argument;
+	const key_serial_t ring = KEY_SPEC_PROCESS_KEYRING;
 	long serial = 0, result;
 	int err = 0, fd;
 
-	*len = 0;
+	memset(key, 0, sizeof(*key));
 	if (what == READ)
-		serial = add_key("derived", "fail-nth", argument, strlen(argument),
-				 KEY_SPEC_PROCESS_KEYRING);
+		serial = add_key("derived", NAME, request, strlen(request), ring);
 	fd = what == LOAD ? open(argument, O_RDONLY) : -1;
 
 	if (n)
-		everywhere(worker, n, false);
+		arm(worker, n);
 	switch (what) {
 	case ADD:
-		result = syscall(SYS_add_key, "derived", "fail-nth", argument,
-				 strlen(argument), KEY_SPEC_PROCESS_KEYRING);
+		result = syscall(SYS_add_key, "derived", NAME, request, strlen(request), ring);
 		break;
 	case REQUEST:
-		result = syscall(SYS_request_key, "derived", "fail-nth", argument,
-				 KEY_SPEC_PROCESS_KEYRING);
+		result = syscall(SYS_request_key, "derived", NAME, request, ring);
 		break;
 	case READ:
-		result = syscall(SYS_keyctl, KEYCTL_READ, serial, key, KEY_MAX);
+		result = syscall(SYS_keyctl, KEYCTL_READ, serial, key->bytes, KEY_MAX);
 		break;
 	default:
 		result = syscall(SYS_finit_module, fd, "", 0);
@@ -151,38 +219,39 @@ static int once(enum what what, const char *argument, bool worker, unsigned int 
 	if (result < 0)
 		err = errno;
 	if (n)
-		*failed = everywhere(worker, 0, true);
+		*failed = disarm(worker);
 
-	if (!err && what == READ)
-		*len = result;
-	if (!err && (what == ADD || what == REQUEST)) {
+	if (what == READ) {
+		key->len = err ? 0 : result;
+	} else if (!err) {
 		serial = result;
-		/* With noread, its check value in /proc/keys has to do. */
-		*len = keyctl_read(serial, (char *)key, KEY_MAX);
-		if (*len < 0 && errno == EOPNOTSUPP) {
-			*len = keyctl_describe(serial, (char *)key, KEY_MAX);
-		} else if (*len < 0) {
-			complain("a key that was made cannot be read: %s", strerror(errno));
-			*len = 0;
-		}
+		if (what == LOAD)
+			serial = add_key("derived", NAME, request, strlen(request), ring);
+		look_at(serial, request, key);
+	} else if (what != LOAD &&
+		   (keyctl_search(ring, "derived", NAME, 0) > 0 ||
+		    keyctl_search(ring, "logon", "derived:" NAME, 0) > 0)) {
+		complain("a request that failed has left a key");
 	}
-	if (*len < 0)
-		*len = 0;
+	keyctl_clear(ring);
 	if (what == LOAD) {
 		close(fd);
 		if (!err && syscall(SYS_delete_module, "derived_keys", O_NONBLOCK))
 			complain("the module cannot be unloaded: %s", strerror(errno));
-	} else {
-		keyctl_clear(KEY_SPEC_PROCESS_KEYRING);
 	}
 	return err;
 }
 
+static bool same(const struct key *one, const struct key *other)
+{
+	return one->len == other->len && !memcmp(one->bytes, other->bytes, KEY_MAX) &&
+	       !strcmp(one->kcv, other->kcv);
+}
+
 int main(int argc, char **argv)
 {
-	static unsigned char right[KEY_MAX], key[KEY_MAX];
+	static struct key right, key;
 	unsigned int n, tries, outcomes[ERRNO_MAX] = { 0 };
-	long right_len, len;
 	enum what what;
 	bool worker;
 	int err, failed;
@@ -198,15 +267,15 @@ int main(int argc, char **argv)
 	worker = !strcmp(argv[1], "worker");
 	setvbuf(stdout, NULL, _IOLBF, 4096);	/* nothing of it is allocated later */
 
-	err = once(what, argv[3], worker, 0, right, &right_len, &failed);
-	if (err) {
+	err = once(what, argv[3], worker, 0, &right, &failed);
+	if (err || wrong) {
 		printf("without a failure, it fails: %s\n", strerror(err));
 		return 1;
 	}
 	for (n = 1; n <= NR_MAX; n++) {
 		for (tries = 0; tries < TRIES; tries++) {
 			failed = 0;
-			err = once(what, argv[3], worker, n, key, &len, &failed);
+			err = once(what, argv[3], worker, n, &key, &failed);
 			if (failed)
 				break;
 			if (err)
@@ -215,13 +284,13 @@ int main(int argc, char **argv)
 		if (!failed)
 			break;
 		outcomes[err < ERRNO_MAX ? err : 0]++;
-		if (!err && (len != right_len || memcmp(key, right, len)))
+		if (!err && !same(&key, &right))
 			complain("allocation %u failed: another key", n);
 
-		err = once(what, argv[3], worker, 0, key, &len, &failed);
+		err = once(what, argv[3], worker, 0, &key, &failed);
 		if (err)
 			complain("after allocation %u had failed: %s", n, strerror(err));
-		else if (len != right_len || memcmp(key, right, len))
+		else if (!same(&key, &right))
 			complain("after allocation %u had failed: another key", n);
 		if (wrong)
 			return 1;

@@ -18,6 +18,7 @@ for kind in failslab fail_page_alloc; do
 	echo 0 >$debugfs/$kind/verbose
 done
 echo 0 >$debugfs/fail_page_alloc/min-order
+echo N >$debugfs/fail_page_alloc/ignore-gfp-highmem
 
 # only_in START END, but_not_in START END: which functions' allocations count; 0 0: all.
 set_range() {
@@ -54,7 +55,7 @@ only_its_beginning() {
 }
 
 # failures DESC LEAST ARGUMENTS...: the program's verdict, at least that many allocations, and no errno but
-# those in $expected.
+# those in $expected, which must come.
 expected=ENOMEM
 failures() {
 	local desc=$1 least=$2 said status=0 count
@@ -65,7 +66,7 @@ failures() {
 		return
 	fi
 	count=${said%% *}
-	like "$desc" "$said" "^[0-9]+ failed:( $expected [0-9]+,)* right [0-9]+\$"
+	like "$desc" "$said" "^[0-9]+ failed:( $expected [0-9]+,)+ right [0-9]+\$"
 	echo "# $said"
 	ok "$desc: at least $least of them" test "$count" -ge "$least"
 }
