@@ -129,7 +129,14 @@ def stays_after(step):
 
 def hides(step):
     """What stays in the TPM when its answer to that command has no handle."""
-    return {"CreatePrimary": [OBJECT], "StartAuthSession": [SESSION]}.get(names([step])[0], [])
+    return {"CreatePrimary": [OBJECT], "HMAC_Start": [OBJECT],
+            "StartAuthSession": [SESSION]}.get(names([step])[0], [])
+
+
+def own_steps(kind):
+    """Those that no kind before has."""
+    return {OWN: OWN.steps, PASSWORD: PASSWORD.steps[1:],
+            SEQUENCE: ["HMAC_Start@1", "SequenceComplete@1"]}[kind]
 
 
 def return_codes(kind, rng):
@@ -138,9 +145,7 @@ def return_codes(kind, rng):
     codes += rng.sample(sorted(set(range(0x900, 0x980)) - {RETRY, TESTING}), 2)	# warnings
     codes += [rng.randrange(0x1000, 2 ** 32) for _ in range(2)]
     note("the return codes: " + " ".join(f"{code:#x}" for code in codes))
-    for step in kind.steps:
-        if kind is PASSWORD and step in STARTING:
-            continue
+    for step in own_steps(kind):
         group(f"return codes of {step} become the right errnos", kind,
               ((step, f"rc={code:#x}", meaning(kind, step, code), stays_after(step))
                for code in codes))
@@ -159,9 +164,7 @@ def busy():
 
 def bent(kind):
     def cases():
-        for step in kind.steps:
-            if kind is PASSWORD and step in STARTING:
-                continue
+        for step in own_steps(kind):
             want = kind.ok if told(step) else "EIO"
             yield step, "cut=10", want, hides(step)
             # It says TPM_RC 0x001, and has done it.
@@ -203,9 +206,12 @@ def resets(kind):
 
 def slow():
     group("a TPM that takes its time gives the key", OWN,
+          [(step, "delay=400", "ok") for step in OWN.steps] +
           [("HMAC@1", "delay=1000", "ok"),
            # The driver waits for 750 ms, and goes on without.
            ("GetCapability@1", "delay=1000", "ok")])
+    group("as it does when that is by a sequence", SEQUENCE,
+          [(step, "delay=400", "ok") for step in own_steps(SEQUENCE)])
     group("TPM2_SequenceComplete, not answered in 750 ms, is ETIME", SEQUENCE,
           [("SequenceComplete@1", "hang", "ETIME")])
 
@@ -268,9 +274,10 @@ def main():
     case()
     same("an honest TPM gives the golden key, by an own session", outcome(), "ok")
     same("these were the commands", case(), ([], names(OWN.steps)))
-    for kind in (OWN, PASSWORD):
+    for kind in (OWN, PASSWORD, SEQUENCE):
         return_codes(kind, rng)
         bent(kind)
+    for kind in (OWN, PASSWORD):
         resets(kind)
     busy()
     slow()

@@ -9,7 +9,6 @@
 #
 # vm: boot tpm=golden timeout=300 proxy="any:delay=0"
 # vm: observer tpm.observer
-# vm: not-on[debug] that kernel disables a TPM that was reset or lies to it
 # vm: long[6.12] the TPM driver's waits
 
 exec python3 "$DERIVED/tests/e2e/tpm-upsets.py"
