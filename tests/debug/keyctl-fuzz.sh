@@ -20,7 +20,8 @@ user=3001
 
 # What may come of each operation: as in add_key(2), request_key(2), keyctl(2) and derived-key(7), but
 # for what comes of a failing TPM.  ENOMEM is not there either: nothing here takes so much.
-# These come wherever a key or keyring is named, for it may be gone, or somebody else's.
+# These come wherever a key or keyring is named, for it may be gone, or somebody else's; EDEADLK and
+# ELOOP wherever a keyring that is found may be linked to another.
 gone='EACCES ENOKEY EKEYREVOKED EKEYEXPIRED'
 may_come="add_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN
 add_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT ENODEV
@@ -36,7 +37,7 @@ describe ok $gone EFAULT EINVAL
 clear ok $gone EINVAL ENOTDIR
 link ok $gone EPERM EINVAL ENOTDIR EDEADLK EDQUOT ELOOP
 unlink ok $gone EINVAL ENOTDIR ENOENT
-search ok $gone EPERM EFAULT EINVAL ENOTDIR EDQUOT EAGAIN
+search ok $gone EPERM EFAULT EINVAL ENOTDIR EDQUOT EAGAIN EDEADLK ELOOP
 read ok $gone EFAULT EINVAL EOPNOTSUPP
 instantiate EPERM EFAULT EINVAL
 instantiate_iov EPERM EFAULT EINVAL
@@ -48,7 +49,7 @@ assume_authority ok ENOKEY EINVAL
 get_security ok $gone EFAULT EINVAL
 session_to_parent ok $gone EPERM EDQUOT
 invalidate ok $gone EINVAL
-get_persistent ok $gone EPERM EINVAL ENOTDIR EDQUOT
+get_persistent ok $gone EPERM EINVAL ENOTDIR EDQUOT EDEADLK ELOOP
 dh_compute $gone EFAULT EINVAL ENOENT EMSGSIZE EOPNOTSUPP
 pkey_query $gone EFAULT EINVAL EOPNOTSUPP
 pkey_encrypt $gone EFAULT EINVAL EOPNOTSUPP

@@ -3,6 +3,7 @@
 #
 # tpm-faults.sh: a TPM that lies, stammers, sulks or dawdles: the right errno or the right key,
 # and nothing left in it.  tpm-faults.py beside this is that TPM, and asks for the keys.
+# tpm-faults-long.sh is the same, with every byte and every length of the own session's answers.
 #
 # vm: boot tpm=golden timeout=900
 # vm: long thousands of cases
