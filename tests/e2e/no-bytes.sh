@@ -7,6 +7,7 @@
 # is made to dump core at its end.  In both, the key is looked for.
 #
 # vm: boot tpm=golden
+# vm: long[6.12] disk.sh and af-alg.sh have the same consumers there
 
 . "$DERIVED/tests/lib.sh"
 

@@ -5,6 +5,7 @@
 #
 # vm: boot tpm=golden
 # vm: boot tpm=none
+# vm: long[6.12] it is about the module, and not about the kernel
 
 . "$DERIVED/tests/lib.sh"
 use_own_sessions
