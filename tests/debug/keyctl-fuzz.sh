@@ -21,12 +21,12 @@ user=3001
 # What may come of each operation: as in add_key(2), request_key(2), keyctl(2) and derived-key(7), but
 # for what comes of a failing TPM.  ENOMEM is not there either: nothing here takes so much.
 # These come wherever a key or keyring is named, for it may be gone, or somebody else's; EDEADLK and
-# ELOOP wherever a keyring that is found may be linked to another.
+# ELOOP wherever a keyring that is found may be linked to another. "-other" is of any type, ours included.
 gone='EACCES ENOKEY EKEYREVOKED EKEYEXPIRED'
 may_come="add_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN
-add_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT ENODEV
+add_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN ENODEV
 request_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN
-request_key-other ok $gone EPERM EFAULT EINVAL ENOTDIR EDQUOT EDEADLK ELOOP
+request_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN EDEADLK ELOOP
 get_keyring_id ok $gone EINVAL EDQUOT
 join_session ok EPERM EFAULT EINVAL EDQUOT EACCES
 update ok $gone EFAULT EINVAL EOPNOTSUPP EDQUOT
