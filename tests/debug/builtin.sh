@@ -5,7 +5,7 @@
 #
 # vm: boot tpm=golden image=builtin
 # vm: boot tpm=golden image=builtin args="derived_keys.root=transient derived_keys.expect_root=0799323ee1140706"
-# vm: boot tpm=golden image=builtin args="derived_keys.expect_root=0799323ee1140707"
+# vm: boot tpm=golden image=builtin args="derived_keys.expect_root=0799323ee1140707 derived_keys.status=1"
 # vm: only-on[debug] it is not built into the others
 # vm: long another kernel is linked
 
@@ -45,6 +45,7 @@ case $BOOT in
 	;;
 3)
 	errno_is 'with another expect_root= a request is refused' EKEYREJECTED derived builtin "$request" @s
+	like 'what is to be read only is not taken' "$(dmesg --notime)" "1' invalid for parameter .derived_keys.status'"
 	;;
 esac
 done_testing

@@ -17,12 +17,13 @@ many=51
 # The log as it is: dmesg(1) escapes by itself, and would hide that the module does not.
 mark() { klog_mark; echo 'log.sh: here' >/dev/kmsg; }
 raw_since_mark() { busybox dmesg | sed -E 's/^\[ *[0-9.]+\] //' | sed "1,/^$klog_last\$/d"; }
-# What is new since mark.  The line that mark wrote shows that there is something to be read.
+# What is new since mark, but for how deep a stack was, which a debug kernel says of a process that ends
+# (CONFIG_DEBUG_STACK_USAGE).  The line that mark wrote shows that there is something to be read.
 news() {
 	local text
 	text=$(raw_since_mark)
 	[[ $'\n'$text$'\n' = *$'\nlog.sh: here\n'* ]] || echo 'the log cannot be read'
-	grep -v '^log.sh: here$' <<<"$text"
+	grep -vE -e '^log.sh: here$' -e '^[^:]* used greatest stack depth: [0-9]+ bytes left$' <<<"$text"
 }
 
 # says DESC UID PATH REASON: all that is new is this one line.  REASON is a regular expression.

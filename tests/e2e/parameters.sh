@@ -200,6 +200,20 @@ csum_max() {
 	load_module csum_max="$size"
 	like 'csum of a program just as large as csum_max is served' "$(key_of '32 csum')" '^[0-9a-f]{16} [0-9a-f]{64} $'
 	unload_module
+
+	# A program that takes a while to hash, and the same once more meanwhile: together larger than csum_max.
+	install "$DERIVED/bin/addkey" /root/large
+	truncate -s 60M /root/large
+	load_module csum_max=100000000
+	/root/large derived first '32 csum' @s >/run/first &
+	sleep 0.3
+	is 'csum while as much as csum_max allows is being hashed is EAGAIN' "$(/root/large derived second '32 csum' @s)" EAGAIN
+	is 'path is served meanwhile' "$(key_of '64 path v1')" "$cached"
+	ok 'what is being hashed is not through yet' kill -0 $!
+	wait $!
+	like 'and is served' "$(cat /run/first)" '^[0-9]+'
+	like 'csum is served again' "$(/root/large derived second '32 csum' @s)" '^[0-9]+'
+	unload_module
 }
 
 modinfo_says() {

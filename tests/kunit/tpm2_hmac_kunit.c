@@ -533,10 +533,65 @@ static void flush_test(struct kunit *test)
 	kunit_deactivate_static_stub(test, derived_tpm_send);
 }
 
+/* What the caller of add_key(2) gets when a command fails. */
+static const struct {
+	int rc;
+	int err;
+	enum derived_cause cause;
+} failures[] = {
+	{ -ENODEV, -ENXIO, DERIVED_CAUSE_NO_TPM },
+	{ -ENXIO, -ENXIO, DERIVED_CAUSE_NO_TPM },
+	{ -EPIPE, -ENXIO, DERIVED_CAUSE_NO_TPM },
+	{ -ECANCELED, -ENXIO, DERIVED_CAUSE_NO_TPM },
+	{ -EFAULT, -EIO, DERIVED_CAUSE_TPM_FAILED },
+	{ -EBADMSG, -EIO, DERIVED_CAUSE_TPM_FAILED },
+	{ -EIO, -EIO, DERIVED_CAUSE_TPM_FAILED },
+	{ -EINVAL, -EIO, DERIVED_CAUSE_TPM_FAILED },
+	{ -EINTR, -EIO, DERIVED_CAUSE_TPM_FAILED },
+	{ -ENOMEM, -ENOMEM, DERIVED_CAUSE_TPM_FAILED },
+	{ -ETIME, -ETIME, DERIVED_CAUSE_TPM_FAILED },
+	{ 0x185, -EACCES, DERIVED_CAUSE_TPM_REFUSED },	/* TPM_RC_HIERARCHY, handle 1 */
+	{ 0x120, -EACCES, DERIVED_CAUSE_TPM_REFUSED },	/* TPM_RC_DISABLED */
+	{ 0x9a2, -EACCES, DERIVED_CAUSE_TPM_REFUSED },	/* TPM_RC_BAD_AUTH, session 1 */
+	{ 0x98e, -EACCES, DERIVED_CAUSE_TPM_REFUSED },	/* TPM_RC_AUTH_FAIL, session 1 */
+	{ 0x125, -EACCES, DERIVED_CAUSE_TPM_REFUSED },	/* TPM_RC_AUTH_MISSING */
+	{ 0x12f, -EACCES, DERIVED_CAUSE_TPM_REFUSED },	/* TPM_RC_AUTH_UNAVAILABLE */
+	{ 0x99d, -EACCES, DERIVED_CAUSE_TPM_REFUSED },	/* TPM_RC_POLICY_FAIL, session 1 */
+	{ 0x921, -EACCES, DERIVED_CAUSE_TPM_REFUSED },	/* TPM_RC_LOCKOUT */
+	{ 0x902, -EAGAIN, DERIVED_CAUSE_TPM_BUSY },	/* TPM_RC_OBJECT_MEMORY */
+	{ 0x903, -EAGAIN, DERIVED_CAUSE_TPM_BUSY },	/* TPM_RC_SESSION_MEMORY */
+	{ 0x90a, -EAGAIN, DERIVED_CAUSE_TPM_BUSY },	/* TPM_RC_TESTING */
+	{ 0x922, -EAGAIN, DERIVED_CAUSE_TPM_BUSY },	/* TPM_RC_RETRY */
+	{ 0x910, -EIO, DERIVED_CAUSE_TPM_FAILED },	/* TPM_RC_REFERENCE_H0 */
+	{ 0x101, -EIO, DERIVED_CAUSE_TPM_FAILED },	/* TPM_RC_FAILURE */
+	{ 0x143, -EIO, DERIVED_CAUSE_TPM_FAILED },	/* TPM_RC_COMMAND_CODE */
+	{ 0x1c4, -EIO, DERIVED_CAUSE_TPM_FAILED },	/* TPM_RC_VALUE, parameter 1 */
+	{ 0x1922, -EIO, DERIVED_CAUSE_TPM_FAILED },	/* more bits than there are */
+	{ INT_MAX, -EIO, DERIVED_CAUSE_TPM_FAILED },
+};
+
+static void failure_test(struct kunit *test)
+{
+	struct derived_tpm about;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(failures); i++) {
+		memset(&about, 0, sizeof(about));
+		KUNIT_EXPECT_EQ_MSG(test, derived_tpm_fail_rc(&about, "TPM2_HMAC",
+							      failures[i].rc),
+				    failures[i].err, "%d", failures[i].rc);
+		KUNIT_EXPECT_EQ_MSG(test, about.cause, failures[i].cause, "%d",
+				    failures[i].rc);
+		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(about.why, "TPM2_HMAC"),
+					  "%d: %s", failures[i].rc, about.why);
+	}
+}
+
 static struct kunit_case tpm_cases[] = {
 	KUNIT_CASE(honest_test),
 	KUNIT_CASE(odd_commands_test),
 	KUNIT_CASE(flush_test),
+	KUNIT_CASE(failure_test),
 	KUNIT_CASE_SLOW(bent_conversation_test),
 	{}
 };
