@@ -405,7 +405,13 @@ static int make_salt(const struct p256_point *null_point,
 		err = ecc_make_pub_key(ECC_CURVE_NIST_P256,
 				       ECC_CURVE_NIST_P256_DIGITS, private,
 				       (u64 *)ephemeral);
-	if (!err)
+	/*
+	 * So far the TPM had no part in it. There is no memory, or, once in four
+	 * billion times, a bad number was drawn: EFAULT, EAGAIN or EINVAL.
+	 */
+	if (err)
+		err = -ENOMEM;
+	else
 		err = crypto_ecdh_shared_secret(ECC_CURVE_NIST_P256,
 						ECC_CURVE_NIST_P256_DIGITS,
 						private, (const u64 *)null_point,
@@ -518,15 +524,8 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 		rc = take_point(&primary, &null_point);
 	if (!rc) {
 		rc = make_salt(&null_point, &ephemeral, salt);
-		/*
-		 * EINVAL: not on the curve. EAGAIN: a bad number was drawn,
-		 * once in four billion times, or there is no memory; neither
-		 * is the TPM's fault.
-		 */
-		if (rc == -EINVAL)
+		if (rc == -EINVAL)	/* the TPM's point is not on the curve */
 			rc = -EBADMSG;
-		else if (rc == -EAGAIN)
-			rc = -ENOMEM;
 	}
 	if (!rc) {
 		command = "TPM2_StartAuthSession";
