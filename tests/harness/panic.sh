@@ -4,6 +4,7 @@
 # panic.sh: a panic after the last point, before the verdict.
 #
 # vm: boot tpm=none
+# vm: not-on[debug] it has no sysrq; its kernel-warning.sh ends in a panic, too
 # vm: expect-red ^the console does not end with
 
 . "$DERIVED/tests/lib.sh"
