@@ -43,7 +43,7 @@ help:
 	@echo 'Variables:'
 	@echo '  KERNELS="6.12 7.3"   for check (debug: the one that watches itself)'
 	@echo '  ARGS="vm_seconds=600 vm_seed=1"   for check: words for the kernel'"'"'s command line, which'
-	@echo '                       keyctl-fuzz and stress look at'
+	@echo '                       keyctl-fuzz and stress look at (stress: vm_rounds=N, too)'
 	@echo '  KERNEL=$(KERNEL)          for demo, vm and bench'
 	@echo '  KDIR=$(KDIR)'
 	@echo '                       for the module: the kernel build to build against'

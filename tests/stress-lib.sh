@@ -15,7 +15,7 @@ boot_word() {
 }
 choose_seed() {
 	seed=$(boot_word seed $((RANDOM * 32768 + RANDOM)))
-	note "seed $seed (args=\"vm_seed=$seed\" in the script's boot line runs with the same again)"
+	note "seed $seed (make check ARGS=\"vm_seed=$seed\" runs with the same again)"
 }
 
 # keys_of UID: how many keys a user has that count, as bytes_of says what they take.
@@ -80,8 +80,11 @@ well_afterwards() {
 	tpm_slots_empty 'nothing is left in the TPM'
 }
 
-# counted TEXT OPERATION [OUTCOME]: how often, from lines of "OPERATION OUTCOME COUNT".
-counted() { awk -v op="$2" -v o="${3-}" '$1 == op && (!o || $2 == o) { n += $3 } END { print n + 0 }' <<<"$1"; }
+# counted TEXT OPERATION [OUTCOME]: how often, from lines of "OPERATION OUTCOME COUNT".  OPERATION may be any.
+counted() {
+	awk -v op="$2" -v o="${3-}" 'NF == 3 && (op == "any" || $1 == op) && (!o || $2 == o) { n += $3 }
+		END { print n + 0 }' <<<"$1"
+}
 # print_table TEXT: these lines as a table, a row for each operation.
 print_table() {
 	local line
