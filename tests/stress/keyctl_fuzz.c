@@ -167,7 +167,10 @@ static int mixin_errno(const char *s, size_t len)
 	return i < len && s[i] == '=' ? EINVAL : 0;
 }
 
-/* What is wrong with a request, 0 if nothing is; and its words. */
+/*
+ * What is wrong with a request, 0 if nothing is; and its words. A check value is wrong: the right one is
+ * not among ours.
+ */
 static int request_errno(const char *s, size_t len, int *words)
 {
 	const char *end = s + len, *p, *comma;
@@ -215,7 +218,9 @@ static int request_errno(const char *s, size_t len, int *words)
 	}
 	if (!(*words & (PATH | CSUM)))
 		return EINVAL;
-	return p == end ? 0 : mixin_errno(p + 1, end - p - 1);
+	if (p != end && mixin_errno(p + 1, end - p - 1))
+		return mixin_errno(p + 1, end - p - 1);
+	return *words & KCV ? EKEYREJECTED : 0;
 }
 
 /*
@@ -475,9 +480,7 @@ static void check_errno(const char *call, const char *request, size_t len, int w
 {
 	if (err == want || about_the_keyring(err))
 		return;
-	if (!want && (words & KCV) && err == EKEYREJECTED)
-		return;
-	if (!want && (words & CSUM) && err == EAGAIN)
+	if ((!want || want == EKEYREJECTED) && (words & CSUM) && err == EAGAIN)
 		return;
 	wrong("%s of \"%.*s\" (%zu bytes) came to %s, not %s", call, len < 200 ? (int)len : 200, request,
 	      len, errno_name(err), errno_name(want));
@@ -530,7 +533,7 @@ static void do_add(void)
 			words = 0;
 		} else {
 			want = request_errno(payload, len, &words);
-			if (!want && (words & LOGON_WORD))
+			if ((!want || want == EKEYREJECTED) && (words & LOGON_WORD))
 				want = EINVAL;
 		}
 		check_errno("add_key", payload, len < PAGE ? len : 0, words, want, err);
@@ -545,9 +548,10 @@ static void do_add(void)
 
 static void do_request(void)
 {
-	char *callout = (char *)buffer, name[16], *description = name, *end;
+	char *callout = (char *)buffer, name[32], *description = name, *end;
+	static unsigned int names;
 	const key_serial_t ring = chance(20) ? 0 : any_ring();
-	int words, want, request = -1;
+	int words, want, request = -1, is_new = 0;
 	struct slot slot;
 	size_t len;
 	long key;
@@ -564,7 +568,12 @@ static void do_request(void)
 	} else {
 		any_request(callout);
 		/* Mostly a name that there is no key of yet: else nobody looks at the request. */
-		snprintf(name, sizeof(name), "q%u", chance(70) ? pick(1000000) : pick(12));
+		if (chance(70)) {
+			snprintf(name, sizeof(name), "n%d.%u", getpid(), names++);
+			is_new = 1;
+		} else {
+			snprintf(name, sizeof(name), "q%u", pick(12));
+		}
 		if (chance(10))
 			description = any_name();
 		if (chance(10))
@@ -578,8 +587,8 @@ static void do_request(void)
 		return;
 	want = len >= PAGE ? EINVAL : request_errno(callout, len, &words);
 	/* Of an empty one nobody is asked, and a key that is found is not compared with the request. */
-	if (len && key < 0)
-		check_errno("request_key", callout, len, words, want, errno);
+	if (len && (key < 0 || is_new))
+		check_errno("request_key", callout, len, words, want, key < 0 ? errno : 0);
 	if (key >= 0 && request >= 0) {
 		slot.key = key;
 		slot.type = DERIVED;
@@ -883,11 +892,20 @@ static void fuzz(double end)
 /* What each request gives: at first; and at the end, whether it still does. */
 static void ask_all(int again)
 {
+	const double patience = now() + 20;
 	long key, len;
 	int i;
 
+	/* What those before have used up of the quota comes back some time after they are gone. */
+	if (again) {
+		keyctl_clear(KEY_SPEC_USER_KEYRING);
+		keyctl_clear(KEY_SPEC_USER_SESSION_KEYRING);
+	}
 	for (i = 0; i < KNOWN; i++) {
-		key = add_key("derived", "first", known[i], strlen(known[i]), KEY_SPEC_PROCESS_KEYRING);
+		do {
+			key = add_key("derived", "first", known[i], strlen(known[i]),
+				      KEY_SPEC_PROCESS_KEYRING);
+		} while (key < 0 && errno == EDQUOT && again && now() < patience && !usleep(100000));
 		if (key < 0)
 			die(known[i]);
 		len = keyctl_read(key, (char *)out, MAX_KEY);
