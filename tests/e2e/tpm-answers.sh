@@ -3,7 +3,8 @@
 #
 # tpm-answers.sh: each command of a transaction with the TPM is refused, cut, bent, answered late or not
 # before it is canceled, or finds a TPM that was reset: the right errno or the right key, nothing is left
-# in the TPM, and the next try gives the right key.  And some are never answered.
+# in the TPM, and the next try gives the right key.  And some are never answered.  tpm-answers-long.sh
+# does all of that at each command.
 #
 # tpm-faults.sh has more of each, on a TPM that is made up in user space; this is about the driver
 # of real ones (TIS), which sends again, gives up, cancels, and must find the way back.  Between it
