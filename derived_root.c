@@ -182,8 +182,8 @@ static void note_fetch(const struct fetch *fetch, unsigned int before)
 	spin_lock(&root_lock);
 	/*
 	 * That there is no TPM costs nothing to find out, and one may turn up
-	 * any moment: only what a TPM did is remembered. Nor did a TPM do it if
-	 * there is no memory.
+	 * any moment: only what comes once there is one is remembered. Nor did
+	 * a TPM do it if there is no memory.
 	 */
 	if (fetch->err && fetch->err != -ENOMEM && tpm->asked &&
 	    before == forgotten) {

@@ -20,7 +20,7 @@ request='32 path builtin v1'
 unlike 'it is no module that was loaded' "$(cat /proc/modules; echo end)" '^derived_keys'
 like 'the key type is there from the start' "$(dmesg --notime)" '^Key type derived registered$'
 
-# The second word of what addkey prints is the key's name: its check value is in /proc/keys.
+# The key's check value.
 kcv() { sed -n 's/.* builtin: .* kcv://p' /proc/keys; }
 
 case $BOOT in

@@ -20,7 +20,7 @@ done
 echo 0 >$debugfs/fail_page_alloc/min-order
 echo N >$debugfs/fail_page_alloc/ignore-gfp-highmem
 
-# only_in START END, but_not_in START END: which functions' allocations count; 0 0: all.
+# set_range require|reject START END: which functions' allocations count, or do not.
 set_range() {
 	local kind
 	for kind in failslab fail_page_alloc; do
