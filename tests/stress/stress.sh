@@ -6,7 +6,7 @@
 # that can, ten times at least).  No key is ever another one than before, no
 # errno comes that should not, and afterwards all is as it was.  stress-long.sh is the same with five
 # hundred times.
-# make check TESTS=stress ARGS="vm_rounds=5000 vm_seconds=3600" makes it longer: it ends by what comes first.
+# make check TESTS=stress ARGS="vm_rounds=5000 vm_seconds=3600" is that many rounds, for which it has an hour.
 #
 # KEYCTL_DESCRIBE while a key type's module is unloaded is known to be wrong in some kernels:
 # keyctl_describe_key() (security/keys/keyctl.c) looked at key->type->name without key->sem.  Unloading
