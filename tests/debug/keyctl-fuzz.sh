@@ -20,24 +20,25 @@ user=3001
 
 # What may come of each operation: as in add_key(2), request_key(2), keyctl(2) and derived-key(7), but
 # for what comes of a failing TPM.  ENOMEM is not there either: nothing here takes so much.
-# These come wherever a key or keyring is named, for it may be gone, or somebody else's; EDEADLK and
-# ELOOP wherever a keyring that is found may be linked to another. "-other" is of any type, ours included.
-gone='EACCES ENOKEY EKEYREVOKED EKEYEXPIRED'
-may_come="add_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN
-add_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN ENODEV
-request_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN
-request_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EDQUOT EKEYREJECTED EAGAIN EDEADLK ELOOP
-get_keyring_id ok $gone EINVAL EDQUOT
+# These come wherever a key or keyring is named, for it may be gone, or somebody else's, or be the user's
+# own, which the kernel makes anew where somebody has invalidated it (EDQUOT); EDEADLK and ELOOP wherever a
+# keyring that is found may be linked to another. "-other" is of any type, ours included.
+gone='EACCES ENOKEY EKEYREVOKED EKEYEXPIRED EDQUOT'
+may_come="add_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN
+add_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN ENODEV
+request_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN
+request_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN EDEADLK ELOOP
+get_keyring_id ok $gone EINVAL
 join_session ok EPERM EFAULT EINVAL EDQUOT EACCES
-update ok $gone EFAULT EINVAL EOPNOTSUPP EDQUOT
+update ok $gone EFAULT EINVAL EOPNOTSUPP
 revoke ok $gone EINVAL
-chown ok $gone EINVAL EDQUOT
+chown ok $gone EINVAL
 setperm ok $gone EINVAL
 describe ok $gone EFAULT EINVAL
 clear ok $gone EINVAL ENOTDIR
-link ok $gone EPERM EINVAL ENOTDIR EDEADLK EDQUOT ELOOP
+link ok $gone EPERM EINVAL ENOTDIR EDEADLK ELOOP
 unlink ok $gone EINVAL ENOTDIR ENOENT
-search ok $gone EPERM EFAULT EINVAL ENOTDIR EDQUOT EAGAIN EDEADLK ELOOP
+search ok $gone EPERM EFAULT EINVAL ENOTDIR EAGAIN EDEADLK ELOOP
 read ok $gone EFAULT EINVAL EOPNOTSUPP
 instantiate EPERM EFAULT EINVAL
 instantiate_iov EPERM EFAULT EINVAL
@@ -47,9 +48,9 @@ set_reqkey ok EINVAL EDQUOT
 set_timeout ok $gone EINVAL
 assume_authority ok ENOKEY EINVAL
 get_security ok $gone EFAULT EINVAL
-session_to_parent ok $gone EPERM EDQUOT
+session_to_parent ok $gone EPERM
 invalidate ok $gone EINVAL
-get_persistent ok $gone EPERM EINVAL ENOTDIR EDQUOT EDEADLK ELOOP
+get_persistent ok $gone EPERM EINVAL ENOTDIR EDEADLK ELOOP
 dh_compute $gone EFAULT EINVAL ENOENT EMSGSIZE EOPNOTSUPP
 pkey_query $gone EFAULT EINVAL EOPNOTSUPP
 pkey_encrypt $gone EFAULT EINVAL EOPNOTSUPP
@@ -57,7 +58,7 @@ pkey_decrypt $gone EFAULT EINVAL EOPNOTSUPP
 pkey_sign $gone EFAULT EINVAL EOPNOTSUPP
 pkey_verify $gone EFAULT EINVAL EOPNOTSUPP
 restrict_keyring ok $gone EPERM EFAULT EINVAL ENOTDIR ENOENT EEXIST EDEADLK
-move ok $gone EPERM EINVAL ENOTDIR ENOENT EEXIST EDEADLK EDQUOT ELOOP
+move ok $gone EPERM EINVAL ENOTDIR ENOENT EEXIST EDEADLK ELOOP
 capabilities ok EFAULT
 watch_key EOPNOTSUPP
 no-operation EOPNOTSUPP"
