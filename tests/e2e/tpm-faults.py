@@ -874,6 +874,8 @@ def additions(tpm, layouts):
 
 
 def sizes(tpm, layouts, of_parameters=False):
+    one_off = tpm.kind is not OWN or EVERY_BYTE
+
     def cases():
         for layout in layouts.values():
             for name, (begin, end) in layout.fields.items():
@@ -883,15 +885,14 @@ def sizes(tpm, layouts, of_parameters=False):
                 was = int.from_bytes(layout.response[begin:end], "big")
                 most = 256 ** (end - begin) - 1
                 others = {0, 1, most}
-                if tpm.kind is not OWN or EVERY_BYTE:
+                if one_off:
                     others |= {was - 1, was + 1, most // 2 + 1}
                 for new in sorted(others - {was, -1}):
                     to = new.to_bytes(end - begin, "big")
                     rule = changed(lambda r, begin=begin, end=end, to=to: r[:begin] + to + r[end:])
                     yield (f"{NAMES[layout.code]}: {name} {new:#x}", layout.rules(rule), "EIO",
                            layout.hidden_by(name))
-    which = "0, 1, one off" if tpm.kind is not OWN or EVERY_BYTE else "0, 1"
-    group(tpm, f"sizes that are {which} or huge are EIO", cases())
+    group(tpm, f"sizes that are 0, 1{', one off' if one_off else ''} or huge are EIO", cases())
 
 
 def authorizations(tpm, layouts):

@@ -167,10 +167,7 @@ static int mixin_errno(const char *s, size_t len)
 	return i < len && s[i] == '=' ? EINVAL : 0;
 }
 
-/*
- * What is wrong with a request, 0 if nothing is; and its words. A check value is wrong: the right one is
- * not among ours.
- */
+/* What is wrong with a request, 0 if nothing is; and its words. */
 static int request_errno(const char *s, size_t len, int *words)
 {
 	const char *end = s + len, *p, *comma;
@@ -218,9 +215,7 @@ static int request_errno(const char *s, size_t len, int *words)
 	}
 	if (!(*words & (PATH | CSUM)))
 		return EINVAL;
-	if (p != end && mixin_errno(p + 1, end - p - 1))
-		return mixin_errno(p + 1, end - p - 1);
-	return *words & KCV ? EKEYREJECTED : 0;
+	return p == end ? 0 : mixin_errno(p + 1, end - p - 1);
 }
 
 /*
@@ -478,9 +473,11 @@ static int about_the_keyring(int err)
 static void check_errno(const char *call, const char *request, size_t len, int words, int want,
 			int err)
 {
-	if (err == want || about_the_keyring(err))
+	if (about_the_keyring(err) || (!want && (words & CSUM) && err == EAGAIN))
 		return;
-	if ((!want || want == EKEYREJECTED) && (words & CSUM) && err == EAGAIN)
+	if (!want && (words & KCV))
+		want = EKEYREJECTED;	/* the right check value is not among ours */
+	if (err == want)
 		return;
 	wrong("%s of \"%.*s\" (%zu bytes) came to %s, not %s", call, len < 200 ? (int)len : 200, request,
 	      len, errno_name(err), errno_name(want));
@@ -533,7 +530,7 @@ static void do_add(void)
 			words = 0;
 		} else {
 			want = request_errno(payload, len, &words);
-			if ((!want || want == EKEYREJECTED) && (words & LOGON_WORD))
+			if (!want && (words & LOGON_WORD))
 				want = EINVAL;
 		}
 		check_errno("add_key", payload, len < PAGE ? len : 0, words, want, err);

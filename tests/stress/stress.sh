@@ -74,7 +74,7 @@ is 'every key that was made, read or shown was the right one' "$(grep '^WRONG' <
 is 'no other outcome came than those that should' "$(unexpected "$out" "$may_come")" ''
 missing=''
 for what in 'add ok' 'add ENODEV' 'add EAGAIN' 'request ok' 'request ENOKEY' 'request-logon ok' 'read-new ok' \
-	    'read-new EOPNOTSUPP' 'read ok' 'read ENOKEY' 'describe ok' 'any EKEYREVOKED' \
+	    'read-new EOPNOTSUPP' 'read ok' 'read ENOKEY' 'length ok' 'describe ok' 'any EKEYREVOKED' \
 	    'update EOPNOTSUPP' 'revoke ok' 'invalidate ok' 'unlink ok' 'timeout ok' 'setperm ok' \
 	    'search ok' 'clear ok' 'shown ok'; do
 	[ "$(counted "$out" "${what% *}" "${what#* }")" -gt 0 ] || missing+="$what, "
