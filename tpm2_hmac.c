@@ -24,6 +24,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/tpm.h>
@@ -301,6 +302,12 @@ int derived_tpm_fetch(struct derived_root *root, struct derived_tpm *tpm)
 		goto out_put_chip;
 	}
 	tpm_buf_init(buf, TPM_BUFSIZE);
+
+	/*
+	 * Early at boot, for the secrets of a session. Not when the TPM is ours
+	 * alone: it may be what the generator waits for.
+	 */
+	wait_for_random_bytes();
 
 	tpm->asked = true;
 	err = tpm_try_get_ops(chip);

@@ -399,16 +399,21 @@ static int make_salt(const struct p256_point *null_point,
 	u64 z[ECC_CURVE_NIST_P256_DIGITS];
 	int err;
 
-	err = ecc_gen_privkey(ECC_CURVE_NIST_P256, ECC_CURVE_NIST_P256_DIGITS,
-			      private);
-	if (!err)
-		err = ecc_make_pub_key(ECC_CURVE_NIST_P256,
-				       ECC_CURVE_NIST_P256_DIGITS, private,
-				       (u64 *)ephemeral);
 	/*
-	 * So far the TPM had no part in it. There is no memory, or, once in four
-	 * billion times, a bad number was drawn: EFAULT, EAGAIN or EINVAL.
+	 * FIPS 186-5, A.2.2: one in four billion numbers is too large. Not by
+	 * ecc_gen_privkey(): its generator may ask for modules to be loaded. Where
+	 * IMA measures programs, modprobe would wait for the TPM, and we, who have
+	 * it, for modprobe.
 	 */
+	do {
+		get_random_bytes(private, sizeof(private));
+	} while (ecc_is_key_valid(ECC_CURVE_NIST_P256,
+				  ECC_CURVE_NIST_P256_DIGITS, private,
+				  sizeof(private)));
+
+	err = ecc_make_pub_key(ECC_CURVE_NIST_P256, ECC_CURVE_NIST_P256_DIGITS,
+			       private, (u64 *)ephemeral);
+	/* So far the TPM had no part in it: there is no memory. */
 	if (err)
 		err = -ENOMEM;
 	else

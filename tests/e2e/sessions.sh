@@ -6,6 +6,7 @@
 # looked at in bus.sh, and what a lying TPM comes to in tpm-faults.sh.
 #
 # vm: boot tpm=golden
+# vm: boot tpm=golden args="ima_policy=tcb"
 
 . "$DERIVED/tests/lib.sh"
 use_own_sessions
@@ -15,6 +16,35 @@ parameters=/sys/module/derived_keys/parameters
 session() { sed -n 's/^session: //p' $parameters/status; }
 
 plan_later
+# Who has the TPM to himself must not wait for a program to be run, such as modprobe: where IMA measures
+# programs, that one waits for the TPM.  The crypto API's generator of random numbers is put together when
+# it is first asked, of modules that may have to be loaded then: here, somebody has just brought another
+# SHA-512.
+if [ "$BOOT" -eq 2 ]; then
+	modprobe -q sha512_ssse3
+	{ cat "$(readlink -f /sbin/modprobe)"; echo not measured; } >/root/modprobe
+	chmod 755 /root/modprobe
+	echo /root/modprobe >/proc/sys/kernel/modprobe
+	ok 'the module loads where the kernel would have to have a new modprobe measured' load_module
+	done_testing
+	exit
+fi
+tracing=/sys/kernel/tracing
+mount -t tracefs tracefs $tracing 2>/dev/null
+modprobe -q sha512_ssse3
+for function in tpm_try_get_ops tpm_put_ops __request_module; do
+	echo "p:tpm_held/$function $function" >>$tracing/kprobe_events
+done
+echo 1 >$tracing/events/tpm_held/enable
+ok 'the module loads for the first time' load_module
+echo 0 >$tracing/events/tpm_held/enable
+unload_module
+held=$(awk '/: tpm_try_get_ops:/ { held[$1]++; times++ }
+	/: tpm_put_ops:/ { held[$1]-- }
+	/: __request_module:/ && held[$1] { print $1, "asks for a module" }
+	END { print (times ? "ok" : "nobody has had the TPM") }' $tracing/trace)
+is 'nobody asks for a module while he has the TPM to himself' "$held" ok
+
 # Vectors that no code of ours has made.
 ok 'KDFa and KDFe give what an independent implementation gives' insmod "$DERIVED/modules/kdf-vectors.ko"
 like 'the log says so' "$(dmesg)" 'kdf-vectors: 414 outputs compared in 14 ways, 0 wrong$'
