@@ -35,6 +35,7 @@ C8|KEY||KEY|KEY|root writes to the block device underneath
 C9|ETXTBSY||ETXTBSY|ETXTBSY|writing to the running file
 C9:truncate|ETXTBSY||ETXTBSY|ETXTBSY|truncating it
 C10|EPERM|3|KEY|KEY|NFS, and IMA has a digest of what the file was before
+C10b|KEY||KEY|KEY|local file, and IMA has a digest of what it was before it was written through a mapping
 C3:nfs|hangs||hangs|answered|NFS whose server never answers, for a key bound to the path
 C11:md5|EOPNOTSUPP||EOPNOTSUPP|EOPNOTSUPP|X whose security.ima says MD5, under an IMA policy
 C11:sha1|EOPNOTSUPP||EOPNOTSUPP|EOPNOTSUPP|X whose security.ima says SHA-1, under an IMA policy
@@ -211,6 +212,11 @@ attack() {
 			as_attacker /srv/nfs/x '32 csum' >/run/C10-before
 			as_attacker cp $evil /srv/export/x
 			as_attacker /srv/nfs/x '32 csum' ;;
+	C10b)		policy
+			as_attacker cp /usr/bin/x x
+			chgrp "$measured" x
+			as_attacker "$bin/change-mapped" x $evil && cmp x $evil >&2 || return
+			as_attacker ./x '32 csum' ;;
 	C11:*)		policy
 			as_attacker cp /usr/bin/x x
 			chgrp "$measured" x
@@ -268,7 +274,8 @@ nfs() {
 # From now on and for good: IMA keeps a digest of some programs when they are run.
 policy() {
 	[ -e /run/policy ] ||
-		echo "measure func=BPRM_CHECK mask=MAY_EXEC fgroup=$measured" >/sys/kernel/security/ima/policy
+		printf 'measure func=%s mask=MAY_EXEC fgroup=%s\n' BPRM_CHECK $measured MMAP_CHECK $measured \
+			>/sys/kernel/security/ima/policy
 	touch /run/policy
 }
 
@@ -337,6 +344,7 @@ added"
 is 'C10 without G3, and without the IMA policy: it gives another key' \
 	"$(measured=1000 try C10)" 'another key'
 without_gates 3
+is 'C10b without the IMA policy: it gives another key' "$(measured=1000 try C10b)" 'another key'
 unload_module
 
 print_table
