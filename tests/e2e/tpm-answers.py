@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 tpm-answers.py: for tpm-answers.sh: what each command of a transaction may be answered, and what
-comes of it.  With root=transient each request is a transaction.
+comes of it.  With root=transient each request is a transaction.  With the argument "kernel", in a
+session of the kernel's, for kernel-sessions.sh.
 
 What takes seconds for each command is done with some of them; with EVERY_COMMAND=1 in the environment
 with all.
@@ -27,10 +28,10 @@ LATE = "delay=900"
 # The commands are named as in a rule.  What comes of these two may be that there is no session.
 STARTING = ["CreatePrimary@1", "StartAuthSession@1"]
 
-RETRY, TESTING, COMMAND_CODE = 0x922, 0x90a, 0x143
+RETRY, TESTING, COMMAND_CODE, SESSION_MEMORY = 0x922, 0x90a, 0x143, 0x903
 # YIELDED, OBJECT_MEMORY, SESSION_MEMORY, LOCKOUT, HIERARCHY, AUTH_FAIL, COMMAND_CODE, FAILURE, and one
 # that there is not, the lower bits of which are HIERARCHY's
-CODES = [0x908, 0x902, 0x903, 0x921, 0x185, 0x98e, COMMAND_CODE, 0x101, 0x1085]
+CODES = [0x908, 0x902, SESSION_MEMORY, 0x921, 0x185, 0x98e, COMMAND_CODE, 0x101, 0x1085]
 
 
 class Kind:
@@ -47,6 +48,12 @@ PASSWORD = Kind("by password", ["CreatePrimary@1:rc=0x2c4"],
                  "GetCapability@1"], "in clear")
 SEQUENCE = Kind("by a sequence", ["HMAC@1:rc=0x143"],
                 OWN.steps[:5] + ["HMAC_Start@1", "SequenceComplete@1"] + OWN.steps[5:], "ok")
+KERNELS = Kind("the kernel's session", [],
+               ["GetCapability@1", "ContextLoad@1", "StartAuthSession@1", "FlushContext@1",
+                "CreatePrimary@1", "HMAC@1", "FlushContext@2", "FlushContext@3",
+                "GetCapability@2"], "kernel's")
+# A TPM that does not do this one is disabled by the kernel: kernel-sessions.sh has that.
+DISABLES = "ContextLoad@1"
 OBJECT, SESSION = "80", "02"	# how a handle begins
 
 
@@ -66,8 +73,10 @@ def meaning(kind, step, rc):
     format_one = rc <= 0xfff and rc & 0x80
     if step in STARTING and kind is OWN and (rc == COMMAND_CODE or format_one):
         return "in clear"		# it cannot
-    if step == "HMAC@1" and rc == COMMAND_CODE:
+    if step == "HMAC@1" and rc == COMMAND_CODE and kind is not KERNELS:
         return kind.ok			# by a sequence
+    if step == "StartAuthSession@1" and kind is KERNELS:
+        return "EAGAIN" if rc == SESSION_MEMORY else "EIO"	# the kernel says no more
     if rc > 0xfff:
         return "EIO"			# there is no such return code
     # Parameter, session or handle, and which one, are of no interest.
@@ -128,6 +137,8 @@ def group(desc, kind, cases):
 
 def stays_after(step):
     """What stays in a TPM that does not do that command."""
+    if step == "FlushContext@3":	# the kernel's session; no other ends by one
+        return [SESSION]
     return [OBJECT] if step.startswith("FlushContext") else []
 
 
@@ -140,7 +151,8 @@ def hides(step):
 def own_steps(kind):
     """Those that no kind before has."""
     return {OWN: OWN.steps, PASSWORD: PASSWORD.steps[1:],
-            SEQUENCE: ["HMAC_Start@1", "SequenceComplete@1"]}[kind]
+            SEQUENCE: ["HMAC_Start@1", "SequenceComplete@1"],
+            KERNELS: [step for step in KERNELS.steps if step != DISABLES]}[kind]
 
 
 def return_codes(kind, rng):
@@ -155,12 +167,16 @@ def return_codes(kind, rng):
                for code in codes))
 
 
+def busy_once(kind):
+    for code, name in ((RETRY, "RETRY"), (TESTING, "TESTING")):
+        group(f"TPM_RC_{name}, once, is nothing but a delay", kind,
+              ((step, f"rc={code:#x}", kind.ok, [], 1) for step in own_steps(kind)))
+
+
 def busy():
     """The driver sends a command again, seven times within 2.5 s."""
-    for code, name in ((RETRY, "RETRY"), (TESTING, "TESTING")):
-        for kind in (OWN, SEQUENCE):
-            group(f"TPM_RC_{name}, once, is nothing but a delay", kind,
-                  ((step, f"rc={code:#x}", "ok", [], 1) for step in own_steps(kind)))
+    for kind in (OWN, SEQUENCE):
+        busy_once(kind)
     for code, name, some in ((RETRY, "RETRY", "HMAC@1"), (TESTING, "TESTING", "CreatePrimary@2")):
         for kind in (OWN, SEQUENCE):
             steps = [step for step in own_steps(kind)
@@ -174,6 +190,8 @@ def busy():
 def bent(kind):
     def cases():
         for step in own_steps(kind):
+            if kind is KERNELS and step == "StartAuthSession@1":
+                continue		# bent_start_of_kernels()
             want = kind.ok if told(step) else "EIO"
             yield step, "cut=10", want, hides(step)
             # It says TPM_RC 0x001, and has done it.
@@ -187,6 +205,17 @@ def bent(kind):
             yield step, "flip=-1/0x80", last, (), 0, ("FlushContext", "CreatePrimary")
     group("answers that are cut or bent are EIO, but for those that make no difference", kind,
           cases())
+
+
+def bent_start_of_kernels():
+    """Of a session that begins with such an answer the kernel forgets the handle; the tag it does not
+    look at."""
+    step = "StartAuthSession@1"
+    group("an answer to TPM2_StartAuthSession that is cut or bent is EIO, or is found out later", KERNELS,
+          [(step, action, "EIO", [SESSION])
+           for action in ("cut=10", "flip=9", "cut=14", "cut=30", "cut=47")] +
+          [(step, "flip=0", KERNELS.ok),
+           (step, "flip=-1/0x80", "EACCES", [], 0, ("FlushContext", "CreatePrimary"))])
 
 
 def resets(kind):
@@ -225,6 +254,12 @@ def slow():
           [("SequenceComplete@1", "hang", "ETIME")])
 
 
+def hang_once(kind):
+    group("a TPM that answers nothing until it is told to cancel is ETIME", kind,
+          ((step, "hang", kind.ok if told(step) else "ETIME", stays_after(step))
+           for step in own_steps(kind)))
+
+
 def hangs():
     """
     The driver would wait for two minutes, and five for TPM2_CreatePrimary.  What it then does,
@@ -232,9 +267,7 @@ def hangs():
     """
     load_module("modules/impatient", f"ms={PATIENCE}")
     for kind in (OWN, SEQUENCE):
-        group("a TPM that answers nothing until it is told to cancel is ETIME", kind,
-              ((step, "hang", kind.ok if told(step) else "ETIME", stays_after(step))
-               for step in own_steps(kind)))
+        hang_once(kind)
     # What it made then nobody knows of.
     group("a TPM that answers when nobody waits any longer is ETIME", OWN,
           [("CreatePrimary@2", LATE, "ETIME", [OBJECT]), ("HMAC@1", LATE, "ETIME")])
@@ -292,11 +325,38 @@ def dead(kind, step):
     same(f"{desc}: then nothing more is", (outcome(), case()), ("ok", ([], names(OWN.steps))))
 
 
+def kernels_session(rng):
+    """Where the kernel has such. What a TPM that was reset is to it, kernel-sessions.sh has."""
+    load_module("derived-keys", "root=transient", own_sessions=False)
+    case()
+    same("an honest TPM gives the golden key, by the kernel's session", outcome(), KERNELS.ok)
+    same("these were the commands", case(), ([], names(KERNELS.steps)))
+    return_codes(KERNELS, rng)
+    bent(KERNELS)
+    bent_start_of_kernels()
+    busy_once(KERNELS)
+    group("a TPM that takes its time gives the key", KERNELS,
+          [(step, "delay=400", KERNELS.ok) for step in KERNELS.steps])
+    load_module("modules/impatient", f"ms={PATIENCE}")
+    hang_once(KERNELS)
+    case("HMAC@1:drop")
+    same("a TPM that never answers again at TPM2_HMAC is ETIME; then the kernel has disabled it",
+         [outcome() for _ in range(3)], ["ETIME", "EIO", "ENXIO"])
+    observer("answer")
+    left, _ = case()
+    same("what was in it then is left, since it could not be removed",
+         [handle[:2] for handle in left], BEFORE["HMAC@1"])
+
+
 def main():
     quiet()
     seed = observer("seed")
     note(f"DERIVED_SEED={seed}")
     rng = random.Random(int(seed))
+    if sys.argv[1:] == ["kernel"]:
+        kernels_session(rng)
+        done()
+        return
     load_module("derived-keys", "root=transient")
     case()
     same("an honest TPM gives the golden key, by an own session", outcome(), "ok")

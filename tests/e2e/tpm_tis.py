@@ -51,9 +51,10 @@ def text(path):
         return file.read()
 
 
-def load_module(name="derived-keys", *parameters):
-    """Where the kernel has sessions of its own, that build of the module which does not use them."""
-    if name == "derived-keys" and os.path.exists(f"{DERIVED}/own/{name}.ko"):
+def load_module(name="derived-keys", *parameters, own_sessions=True):
+    """Where the kernel has sessions of its own, that build of the module which does not use them, unless
+    it is to."""
+    if name == "derived-keys" and own_sessions and os.path.exists(f"{DERIVED}/own/{name}.ko"):
         name = "own/" + name
     subprocess.run(["insmod", f"{DERIVED}/{name}.ko", *parameters], check=True)
 
@@ -111,13 +112,15 @@ def ask(keyring=SESSION_KEYRING):
 
 
 def session():
-    return {"own": "ok", "password": "in clear"}.get(status("session").split(",")[0])
+    """What is said of a key by such a session."""
+    return {"own": "ok", "password": "in clear",
+            "the kernel's": "kernel's"}.get(status("session").split(",")[0])
 
 
 def outcome():
     """
     Ask with what was known of the TPM forgotten: as ask(), but "in clear" if the session was by
-    password.
+    password, and "kernel's" if it was the kernel's.
     """
     forget()
     got = ask()
