@@ -16,7 +16,7 @@
 plan_later
 processes=8
 seconds=${FUZZ_SECONDS:-$(boot_word seconds 20)}
-user=3001
+user=3001 given=65534		# to whom keys are given
 
 # What may come of each operation: as in add_key(2), request_key(2), keyctl(2) and derived-key(7), but
 # for what comes of a failing TPM.  ENOMEM is not there either: nothing here takes so much.
@@ -70,7 +70,7 @@ choose_seed
 # These stay for three days.
 keyctl get_persistent @s -1 >/dev/null
 as_user $user keyctl get_persistent @s -1 >/dev/null
-begin_stress $user
+begin_stress $user $given
 # The user's quota is what a user has, so that it is reached.
 echo 200 >/proc/sys/kernel/keys/maxkeys
 echo 20000 >/proc/sys/kernel/keys/maxbytes
@@ -89,5 +89,5 @@ for what in 'add_key ok' 'add_key EINVAL' 'add_key ERANGE' 'add_key EDQUOT' 'req
 done
 is 'each of the outcomes that show that it got somewhere came' "$missing" ''
 lift_quota
-well_afterwards $user
+well_afterwards $user $given
 done_testing

@@ -711,7 +711,7 @@ static void do_instantiate(int op)
 
 static void do_chown(void)
 {
-	static const int ids[] = { -1, 0, 3001, 65534 };
+	static const int ids[] = { -1, 0, 3001, 65534 };	/* as in keyctl-fuzz.sh */
 	const key_serial_t key = a_key_to_lose();
 
 	keyctl5(KEYCTL_CHOWN, key, PICK(ids), PICK(ids), 0);
