@@ -274,7 +274,7 @@ nfs() {
 # From now on and for good: IMA keeps a digest of some programs when they are run.
 policy() {
 	[ -e /run/policy ] ||
-		printf 'measure func=%s mask=MAY_EXEC fgroup=%s\n' BPRM_CHECK $measured MMAP_CHECK $measured \
+		printf 'measure func=%s mask=MAY_EXEC fgroup=%s\n' BPRM_CHECK "$measured" MMAP_CHECK "$measured" \
 			>/sys/kernel/security/ima/policy
 	touch /run/policy
 }

@@ -12,8 +12,8 @@
 #
 # vm: boot tpm=golden timeout=300 proxy="CreatePrimary:delay=107 StartAuthSession:delay=85 HMAC:delay=14 FlushContext:delay=3 GetCapability:delay=4"
 # vm: boot tpm=golden timeout=300 args="ima_policy=tcb" proxy="CreatePrimary:delay=107 StartAuthSession:delay=85 HMAC:delay=14 FlushContext:delay=3 GetCapability:delay=4"
-# vm: not-on[debug] it is about times
 # vm: long[7.3] a TPM made slow
+# vm: long[debug] minutes, and no times are judged there
 
 . "$DERIVED/tests/lib.sh"
 
@@ -41,6 +41,15 @@ numbers() {
 between() {
 	[ -n "$3" ] && [ "$2" -le "$3" ] && [ "$3" -le "$4" ]
 	tap_point $? "$1" "got: $3, not from $2 to $4"
+}
+
+# in_time DESC MIN MS MAX: the same for a time; but on the kernel "debug" any will do.
+in_time() {
+	if on_debug_kernel; then
+		between "$1 (here, it only has to end)" 0 "$3" 1000000
+	else
+		between "$@"
+	fi
 }
 
 ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
@@ -107,7 +116,7 @@ measure_transaction() {
 		out+=$(as_user 1000 "$flood" once 1 "$request")$'\n'
 	done
 	transaction=$(awk '$1 == "ok" { print $4 }' <<<"$out" | sort -n | sed -n 2p)
-	between 'the TPM is slow' $slow "${transaction:-0}" $((slow + slack))
+	in_time 'the TPM is slow' $slow "${transaction:-0}" $((slow + slack))
 	note "T, one transaction: $transaction ms"
 	all_of_line=$((line * transaction + slack))
 }
@@ -155,7 +164,7 @@ transient() {
 	is 'each of them' $((served + refused)) $crowd
 	between 'at least those are served for whom there is room in the line' $line "$served" $crowd
 	between 'no more than that are in line' 1 "$(count "$out" together)" $line
-	between 'the last one served has waited for the others in line' \
+	in_time 'the last one served has waited for the others in line' \
 		$((line * slow)) "$(longest "$out")" $all_of_line
 	is 'TPM commands were sent for those who were served, and none for the others' \
 		"$commands" $((per_key * served))
@@ -168,23 +177,24 @@ transient() {
 	out=$(cat /run/flood.out)
 	numbers "transient, $crowd ask again and again" "$out"
 	is 'who floods is served or gets EAGAIN' "$(outcomes "$out")" 'EAGAIN ok '
-	[ $((commands * transaction / per_key)) -gt $(((loading + unloading) * 3 / 4)) ]
+	# On "debug" the programs take the most of it.
+	on_debug_kernel || [ $((commands * transaction / per_key)) -gt $(((loading + unloading) * 3 / 4)) ]
 	tap_point $? 'the TPM was busy all that time' "$commands commands"
-	between 'a key of type user is delayed by no more than the line' \
+	in_time 'a key of type user is delayed by no more than the line' \
 		0 "$(longest "$adding")" $all_of_line
-	between '/proc/keys is not delayed' 0 "$(median "$showing")" $((transaction / 4))
-	between '/proc/keys is never delayed' 0 "$(longest "$showing")" $slack
-	between 'loading a module with a key type is delayed by no more than the line' \
+	in_time '/proc/keys is not delayed' 0 "$(median "$showing")" $((transaction / 4))
+	in_time '/proc/keys is never delayed' 0 "$(longest "$showing")" $slack
+	in_time 'loading a module with a key type is delayed by no more than the line' \
 		0 $loading $all_of_line
-	between 'unloading it, too' 0 $unloading $all_of_line
+	in_time 'unloading it, too' 0 $unloading $all_of_line
 
 	out=$(as_user 1000 "$flood" kill 20 $line "$request")
 	numbers 'transient, of 20 those in line are killed' "$out"
 	is 'all but the one at the TPM waited for it when they were killed' \
 		"$(count "$out" waiting)" $((line - 2))
-	between 'who waits for the TPM and is killed dies at once' \
+	in_time 'who waits for the TPM and is killed dies at once' \
 		0 "$(longest "$out" waiting)" $((transaction / 2))
-	between 'who is at the TPM and is killed dies when that has answered' \
+	in_time 'who is at the TPM and is killed dies when that has answered' \
 		0 "$(longest "$out" at-tpm)" $((transaction + slack))
 	tpm_slots_empty 'nothing is left in the TPM by those who were killed'
 }
@@ -205,8 +215,8 @@ cached() {
 	is 'who floods is served' "$(outcomes "$out")" 'ok '
 	# Not by the TPM, that is.  That all of these want the one CPU is another matter.
 	is 'nobody is delayed: no TPM command was sent in all that time' "$(tpm_commands)" "$before"
-	between 'a key of type user is not delayed' 0 "$(longest "$adding")" $slack
-	between '/proc/keys is not delayed, with root=cached' 0 "$(longest "$showing")" $slack
+	in_time 'a key of type user is not delayed' 0 "$(longest "$adding")" $slack
+	in_time '/proc/keys is not delayed, with root=cached' 0 "$(longest "$showing")" $slack
 
 	before=$(tpm_commands)
 	echo 1 >/sys/module/derived_keys/parameters/forget
@@ -214,7 +224,7 @@ cached() {
 	numbers "cached, forgotten: $crowd ask at once" "$out"
 	is 'without a root, they are served or get EAGAIN' "$(outcomes "$out")" 'EAGAIN ok '
 	between 'at least those are served for whom there is room' $line "$(count "$out")" $crowd
-	between 'they have waited for one transaction, together' \
+	in_time 'they have waited for one transaction, together' \
 		$slow "$(longest "$out")" $((transaction + slack))
 	is 'that was one transaction' $(($(tpm_commands) - before)) $per_key
 }
@@ -290,7 +300,7 @@ hashing() {
 	kill -KILL $!
 	timed wait $! 2>/dev/null
 	is 'csum: who is killed while that goes on dies of it' $? 137
-	between 'csum: and before it is through' 0 $took $((whole / 2))
+	in_time 'csum: and before it is through' 0 $took $((whole / 2))
 	said=$(klog)
 	like 'csum: IMA writes that it could not read all of it (documented)' "$said" 'audit: .*collect_data'
 	unlike 'csum: we do not say that it cannot be hashed' "$said" 'derived:'
@@ -325,9 +335,9 @@ ima() {
 	is 'who floods is served or gets EAGAIN' "$(outcomes "$(cat /run/flood.out)")" 'EAGAIN ok '
 	# The TPM's mutex wakes who has waited longest, and goes to who is first to take it, which may
 	# be the next one in our line.  Who was too late once, is given it.
-	between 'an exec that IMA measures is delayed by one transaction' $((slow / 2)) \
+	in_time 'an exec that IMA measures is delayed by one transaction' $((slow / 2)) \
 		"$(median "$out")" $((transaction + $(longest "$quiet") + slack / 10))
-	between 'and never by more than two' 0 \
+	in_time 'and never by more than two' 0 \
 		"$(longest "$out")" $((2 * transaction + $(longest "$quiet") + slack / 2))
 	unload_module
 
@@ -337,7 +347,7 @@ ima() {
 	end flood
 	numbers "cached, $crowd ask again and again" "$(cat /run/flood.out)"
 	numbers 'IMA, cached, flooded: exec of a new file' "$out"
-	between 'with root=cached it is not delayed' 0 "$(median "$out")" $((transaction * 3 / 4))
+	in_time 'with root=cached it is not delayed' 0 "$(median "$out")" $((transaction * 3 / 4))
 	is 'IMA has measured each of these files' \
 		"$(grep -cE ' /home/other/(quiet|flooded|cached)-[0-9]+ ' \
 		/sys/kernel/security/ima/ascii_runtime_measurements)" 40
@@ -358,7 +368,12 @@ case $BOOT in
 	hashing
 	;;
 2)
-	ima
+	# That is about times only.
+	if on_debug_kernel; then
+		ok 'the module loads with the IMA policy' load_module
+	else
+		ima
+	fi
 	;;
 esac
 ok 'the module unloads' unload_module
