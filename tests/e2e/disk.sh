@@ -8,6 +8,7 @@
 # vm: boot tpm=golden
 # vm: boot tpm=golden
 # vm: boot tpm=other
+# vm: long[7.3] disk-patched.sh has all of it there
 
 . "$DERIVED/tests/lib.sh"
 

@@ -8,6 +8,7 @@
 # At the end the root itself becomes an overlay over a squashfs and a disk, as on a live system.
 #
 # vm: boot tpm=golden timeout=240
+# vm: long[6.12] each file system is made and mounted
 
 . "$DERIVED/tests/lib.sh"
 

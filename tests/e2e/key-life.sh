@@ -5,6 +5,7 @@
 #
 # vm: boot tpm=golden cpus=2 args="maxcpus=1"
 # vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=300
+# vm: long[7.3] most of a minute
 
 . "$DERIVED/tests/lib.sh"
 
