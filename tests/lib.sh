@@ -99,6 +99,10 @@ addkey $*"
 # Under KASAN and the like everything takes eight times as long.
 on_debug_kernel() { [ -e /sys/kernel/debug/kmemleak ]; }
 
+# The kernel's tracing, for kprobes.
+tracing=/sys/kernel/tracing
+mount_tracing() { mountpoint -q $tracing || mount -t tracefs tracefs $tracing; }
+
 # The module.
 module=$DERIVED/derived-keys.ko
 load_module() { insmod "$module" "$@"; }

@@ -64,9 +64,8 @@ timed() {
 }
 
 # How many commands the kernel has sent to the TPM.
-tracing=/sys/kernel/tracing
 count_tpm_commands() {
-	mountpoint -q $tracing || mount -t tracefs tracefs $tracing
+	mount_tracing
 	echo 'p:tpm_command tpm_transmit_cmd' >$tracing/kprobe_events
 	echo 1 >$tracing/events/kprobes/tpm_command/enable
 	# It would ask the TPM now and then.
@@ -177,9 +176,11 @@ transient() {
 	out=$(cat /run/flood.out)
 	numbers "transient, $crowd ask again and again" "$out"
 	is 'who floods is served or gets EAGAIN' "$(outcomes "$out")" 'EAGAIN ok '
-	# On "debug" the programs take the most of it.
-	on_debug_kernel || [ $((commands * transaction / per_key)) -gt $(((loading + unloading) * 3 / 4)) ]
-	tap_point $? 'the TPM was busy all that time' "$commands commands"
+	# On "debug" it is the programs that are busy.
+	if ! on_debug_kernel; then
+		[ $((commands * transaction / per_key)) -gt $(((loading + unloading) * 3 / 4)) ]
+		tap_point $? 'the TPM was busy all that time' "$commands commands"
+	fi
 	in_time 'a key of type user is delayed by no more than the line' \
 		0 "$(longest "$adding")" $all_of_line
 	in_time '/proc/keys is not delayed' 0 "$(median "$showing")" $((transaction / 4))
@@ -335,9 +336,9 @@ ima() {
 	is 'who floods is served or gets EAGAIN' "$(outcomes "$(cat /run/flood.out)")" 'EAGAIN ok '
 	# The TPM's mutex wakes who has waited longest, and goes to who is first to take it, which may
 	# be the next one in our line.  Who was too late once, is given it.
-	in_time 'an exec that IMA measures is delayed by one transaction' $((slow / 2)) \
+	between 'an exec that IMA measures is delayed by one transaction' $((slow / 2)) \
 		"$(median "$out")" $((transaction + $(longest "$quiet") + slack / 10))
-	in_time 'and never by more than two' 0 \
+	between 'and never by more than two' 0 \
 		"$(longest "$out")" $((2 * transaction + $(longest "$quiet") + slack / 2))
 	unload_module
 
@@ -347,7 +348,7 @@ ima() {
 	end flood
 	numbers "cached, $crowd ask again and again" "$(cat /run/flood.out)"
 	numbers 'IMA, cached, flooded: exec of a new file' "$out"
-	in_time 'with root=cached it is not delayed' 0 "$(median "$out")" $((transaction * 3 / 4))
+	between 'with root=cached it is not delayed' 0 "$(median "$out")" $((transaction * 3 / 4))
 	is 'IMA has measured each of these files' \
 		"$(grep -cE ' /home/other/(quiet|flooded|cached)-[0-9]+ ' \
 		/sys/kernel/security/ima/ascii_runtime_measurements)" 40

@@ -18,8 +18,7 @@ bench=$DERIVED/bin/bench
 # TPM commands that the kernel sends, whoever asks for them, by their codes: tpm_transmit() sends
 # each. Not those of others that go on all the time: IMA's TPM2_PCR_Extend (0x182; even reading
 # the trace is measured) and the random number generator's TPM2_GetRandom (0x17b).
-tracing=/sys/kernel/tracing
-mount -t tracefs tracefs $tracing 2>/dev/null
+mount_tracing
 echo 'p:tpm_command tpm_transmit cc=+6(%si):x32' >$tracing/kprobe_events
 echo 'cc != 0x82010000 && cc != 0x7b010000' >$tracing/events/kprobes/tpm_command/filter
 echo 1 >$tracing/events/kprobes/tpm_command/enable

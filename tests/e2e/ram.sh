@@ -18,7 +18,6 @@
 . "$DERIVED/tests/lib.sh"
 
 parameters=/sys/module/derived_keys/parameters
-tracing=/sys/kernel/tracing
 state=/root/ram.state
 
 observe() { note "$1: $(ask_observer "${@:2}")"; }
@@ -94,7 +93,7 @@ if grep -qw vm_kexec=1 /proc/cmdline; then
 fi
 
 plan_later
-mountpoint -q $tracing || mount -t tracefs tracefs $tracing
+mount_tracing
 # name: request.  Of many lengths, so that they come from many slabs: what is not wiped may be
 # overwritten, and more likely so in a slab that all use.
 declare -A request=(

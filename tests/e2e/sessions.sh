@@ -29,8 +29,7 @@ if [ "$BOOT" -eq 2 ]; then
 	done_testing
 	exit
 fi
-tracing=/sys/kernel/tracing
-mount -t tracefs tracefs $tracing 2>/dev/null
+mount_tracing
 modprobe -q sha512_ssse3
 for function in tpm_try_get_ops tpm_put_ops __request_module; do
 	echo "p:tpm_held/$function $function" >>$tracing/kprobe_events

@@ -148,7 +148,7 @@ case $BOOT in
 		sleep 0.2
 	done
 	is 'the password removed, the same key comes again by itself' "$got" "$first"
-	[ $((asked - failed)) -ge 9500 ] && [ $((asked - failed)) -lt 15000 ]
+	[ $((asked - failed)) -ge 9500 ] && [ $((asked - failed)) -le 11500 ]
 	tap_point $? 'it came again 10 seconds after the failure' "$((asked - failed)) ms"
 	unload_module
 

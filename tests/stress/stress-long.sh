@@ -6,5 +6,5 @@
 # vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=1200
 # vm: long five hundred times
 
-export STRESS_ROUNDS=500 STRESS_SECONDS=1000
+export STRESS_ROUNDS=500 STRESS_SECONDS=600
 . "$DERIVED/tests/stress/stress.sh"
