@@ -6,6 +6,7 @@
 #define _DERIVED_H
 
 #include <linux/bits.h>
+#include <linux/time64.h>
 #include <linux/types.h>
 #include <crypto/sha2.h>
 
@@ -123,7 +124,7 @@ void derived_root_exit(void);
  * @DERIVED_CAUSE_FILE:		G4, the executable has no usable path
  * @DERIVED_CAUSE_ANCHOR:	G5, its path leads elsewhere for the first process
  * @DERIVED_CAUSE_CONTAINER:	G6, in a container
- * @DERIVED_CAUSE_CSUM:		no SHA-256 of the executable's contents
+ * @DERIVED_CAUSE_CSUM:		csum: the executable may change, or cannot be read
  * @DERIVED_CAUSE_SIZE:		the executable is larger than csum_max
  * @DERIVED_CAUSE_READER:	somebody else's key is read
  * @DERIVED_CAUSE_KCV:		another key than the caller expects
@@ -181,15 +182,20 @@ void derived_log(enum derived_cause cause, const char *fmt, ...);
  *		numbers and generations
  * @ino:	inode number of its executable, as stat(2) says
  * @generation:	of that inode number
+ * @btime:	when that inode was made, as statx(2) says; 0 where the file
+ *		system does not know, or would have to ask somewhere
+ * @path_sha256: SHA-256 of the executable's path
  * @euid:	its effective user id in the initial user namespace
  *
  * By value: a key pins nothing.
  */
 struct derived_reader {
 	u64 ino;
+	struct timespec64 btime;
 	dev_t dev;
 	u32 generation;
 	u32 euid;
+	u8 path_sha256[SHA256_DIGEST_SIZE];
 };
 
 /**

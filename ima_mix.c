@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Who is asking: the gates that a program must pass before a key is derived for
- * it, and the path and the checksum (IMA) that go into the key.
+ * it, and the path and the checksum that go into the key.
  *
  * mm->exe_file alone is no identity. Without privilege, anybody can set it
  * (PR_SET_MM_MAP from a user namespace, also for a process outside of it), make
@@ -29,6 +29,7 @@
 #include <linux/init_task.h>
 #include <linux/list.h>
 #include <linux/magic.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mount.h>
@@ -36,14 +37,19 @@
 #include <linux/namei.h>
 #include <linux/path.h>
 #include <linux/pid_namespace.h>
+#include <linux/pid.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/string_helpers.h>
+#include <linux/time64.h>
 #include <linux/uidgid.h>
+#include <linux/uio.h>
 #include <linux/user_namespace.h>
 #include <crypto/hash_info.h>
 
@@ -71,17 +77,59 @@ static u32 current_init_euid(void)
 	return from_kuid(&init_user_ns, current_euid());
 }
 
-/* Whether the root directory is that of the first process, by whatever mount. */
+/* Whether this process has that root directory, by whatever mount. */
+static bool has_root(const struct path *root)
+{
+	struct path own;
+	bool same;
+
+	get_fs_root(current->fs, &own);
+	same = own.dentry == root->dentry;
+	path_put(&own);
+	return same;
+}
+
+/*
+ * Whether the root directory is that of the first process: that is, of the
+ * fs_struct with which the kernel started it.
+ */
 static bool has_first_root(void)
 {
-	struct path first, own;
+	struct path first;
 	bool same;
 
 	get_fs_root(userspace_init_fs, &first);
-	get_fs_root(current->fs, &own);
-	same = own.dentry == first.dentry;
-	path_put(&own);
+	same = has_root(&first);
 	path_put(&first);
+	return same;
+}
+
+/*
+ * Whether the root directory is that of process 1 as it is now. That is not
+ * has_first_root() if process 1 has left the fs_struct with which the kernel
+ * started it (unshare(2) with CLONE_FS), and then changed its root.
+ */
+static bool has_root_of_process_1(void)
+{
+	struct path root = {};
+	struct task_struct *task;
+	bool same;
+
+	rcu_read_lock();
+	task = pid_task(find_pid_ns(1, &init_pid_ns), PIDTYPE_TGID);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+	if (!task)
+		return false;
+
+	task_lock(task);
+	if (task->fs)
+		get_fs_root(task->fs, &root);
+	task_unlock(task);
+	put_task_struct(task);
+	same = root.dentry && has_root(&root);
+	path_put(&root);
 	return same;
 }
 
@@ -363,8 +411,12 @@ static bool mounted_by_privilege(const struct file *exe)
 	       is_under_root(exe, userspace_init_fs);
 }
 
-/* Looks up the path of an executable from the root of the first process. */
-static int lookup(const struct derived_identity *id, struct path *found)
+/*
+ * Looks up the path of an executable from the root of the first process; in
+ * memory only, if @cached.
+ */
+static int lookup(const struct derived_identity *id, bool cached,
+		  struct path *found)
 {
 	const struct cred *old;
 	struct path root;
@@ -380,7 +432,7 @@ static int lookup(const struct derived_identity *id, struct path *found)
 	 */
 	err = vfs_path_lookup(root.dentry, root.mnt, id->path,
 			      LOOKUP_NO_SYMLINKS | LOOKUP_CACHED, found);
-	if (err == -EAGAIN && mounted_by_privilege(id->exe))
+	if (err == -EAGAIN && !cached && mounted_by_privilege(id->exe))
 		err = vfs_path_lookup(root.dentry, root.mnt, id->path,
 				      LOOKUP_NO_SYMLINKS, found);
 	revert_creds(old);
@@ -401,8 +453,14 @@ static int lookup(const struct derived_identity *id, struct path *found)
  *
  * One message and one errno, whatever goes wrong: nobody learns which paths
  * there are.
+ *
+ * A reader is looked up in memory only (@cached), because a lock is held on the
+ * key. Some file systems, like NFS, never answer from memory, and any may fail to
+ * while a directory is renamed. Then it is enough that privilege made the mounts:
+ * the caller also compares the inode and the path with those of the program that
+ * derived the key.
  */
-static int gate_anchor(const struct derived_identity *id)
+static int gate_anchor(const struct derived_identity *id, bool cached)
 {
 	struct path found;
 	bool same = false;
@@ -410,9 +468,14 @@ static int gate_anchor(const struct derived_identity *id)
 
 	if (!is_on(G5))
 		return 0;
-	err = lookup(id, &found);
-	if (err == -ENOMEM)		/* which says nothing of any path */
+	err = lookup(id, cached, &found);
+	/* Neither says anything about a path. */
+	if (err == -ENOMEM)
 		return err;
+	if (err && fatal_signal_pending(current))
+		return -EINTR;
+	if (err == -EAGAIN && cached && mounted_by_privilege(id->exe))
+		return 0;
 	if (!err) {
 		same = d_inode(found.dentry) == file_inode(id->exe) &&
 		       !(found.mnt->mnt_flags & (MNT_NOSUID | MNT_NOEXEC));
@@ -436,10 +499,15 @@ static int gate_container(void)
 {
 	if (!is_on(G6) || containers)
 		return 0;
-	if (task_active_pid_ns(current) != &init_pid_ns || !has_first_root())
-		return derived_refuse(DERIVED_CAUSE_CONTAINER, -EPERM,
-				      "in a container or a chroot (G6, see containers=)");
-	return 0;
+	if (task_active_pid_ns(current) == &init_pid_ns) {
+		if (has_first_root())
+			return 0;
+		if (has_root_of_process_1())
+			return derived_refuse(DERIVED_CAUSE_CONTAINER, -EPERM,
+					      "process 1 has another root directory than the kernel gave it, so its programs look like those of a container (G6)");
+	}
+	return derived_refuse(DERIVED_CAUSE_CONTAINER, -EPERM,
+			      "in a container or a chroot (G6, see containers=)");
 }
 
 /* The path as the program sees it, to be checked by gate_anchor(). */
@@ -510,78 +578,194 @@ static void end_hashing(struct hasher *hasher)
 	mutex_unlock(&hashers_lock);
 }
 
-static int hash_exe(struct file *exe, u32 euid, u8 *digest, size_t digest_size)
+/* Bytes read at a time, between two looks at the signals. */
+#define HASH_CHUNK	SZ_16K
+
+/*
+ * Reads from an executable, like IMA: without asking a security module or
+ * fanotify. The bytes go no further than the hash, and fanotify would have a
+ * program in user space answer, with key_types_sem held.
+ *
+ * Returns the bytes read, 0 at the end of the file, or a negative errno.
+ */
+static ssize_t read_exe(struct file *exe, loff_t pos, void *buf, size_t len)
 {
+	struct kvec vec = { .iov_base = buf, .iov_len = len };
+	struct iov_iter iter;
+	struct kiocb kiocb;
+
+	if (!(exe->f_mode & FMODE_READ) || !exe->f_op->read_iter)
+		return -EINVAL;
+	init_sync_kiocb(&kiocb, exe);
+	kiocb.ki_pos = pos;
+	iov_iter_kvec(&iter, ITER_DEST, &vec, 1, len);
+	return exe->f_op->read_iter(&kiocb, &iter);
+}
+
+/* SHA-256 of a file of @size bytes. Returns 0 or a negative errno. */
+static int hash_contents(struct file *exe, u64 size,
+			 u8 digest[SHA256_DIGEST_SIZE])
+{
+	struct sha256_ctx ctx;
+	ssize_t n = 0;
+	u64 done = 0;
+	u8 *buf;
+
+	buf = kmalloc(HASH_CHUNK, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	sha256_init(&ctx);
+	while (done < size) {
+		if (fatal_signal_pending(current))
+			n = -EINTR;
+		else
+			n = read_exe(exe, done, buf,
+				     min_t(u64, size - done, HASH_CHUNK));
+		if (n <= 0)
+			break;
+		sha256_update(&ctx, buf, n);
+		done += n;
+		cond_resched();
+	}
+	sha256_final(&ctx, digest);
+	kfree(buf);
+	if (done == size)
+		return 0;
+	return n ?: -EIO;
+}
+
+static bool has_verity(const struct file *exe)
+{
+	return IS_VERITY(file_inode(exe)) ||
+	       IS_VERITY(d_real_inode(file_dentry(exe)));
+}
+
+/*
+ * IMA's SHA-256 of the contents, if it has one: IMA keeps what its policy measured,
+ * and so saves the reading.
+ *
+ * IMA answers with whatever it has. With ima_hash=, or with security.ima of the
+ * file, that is another algorithm; for a file with fs-verity it may be the
+ * fs-verity digest, which is no digest of the contents. A file never loses
+ * fs-verity, so a file without it at the end had none while IMA hashed it.
+ *
+ * Returns whether there is one.
+ */
+static bool ask_ima(struct file *exe, u8 sha256[SHA256_DIGEST_SIZE])
+{
+	u8 digest[SHA512_DIGEST_SIZE];	/* the longest that IMA knows */
+
+	if (has_verity(exe) ||
+	    ima_file_hash(exe, digest, sizeof(digest)) != HASH_ALGO_SHA256 ||
+	    has_verity(exe))
+		return false;
+	memcpy(sha256, digest, SHA256_DIGEST_SIZE);
+	return true;
+}
+
+/*
+ * Hashes the contents: by IMA, else here (a kernel without IMA, another algorithm,
+ * fs-verity). It is the same digest whoever computes it, so the key does not
+ * depend on the kernel's configuration or command line, nor on IMA's policy.
+ *
+ * execve(2) keeps a running file from being written (C9), but not where a
+ * listener of fanotify waits for accesses (FAN_PRE_ACCESS, C9b), and only for as
+ * long as the process has it as its executable. So writing must be denied before,
+ * and is denied here as well while the file is hashed.
+ */
+static int hash_exe(struct file *exe, u32 euid, u8 sha256[SHA256_DIGEST_SIZE])
+{
+	struct inode *inode = file_inode(exe);
 	struct hasher hasher = {
 		.euid = euid,
-		.size = i_size_read(file_inode(exe)),
+		.size = i_size_read(inode),
 	};
-	int algo;
+	int err = 0;
 
 	/* C12: a sparse file of a terabyte costs nothing to make. */
 	if (hasher.size > csum_max)
 		return derived_refuse(DERIVED_CAUSE_SIZE, -EFBIG,
 				      "csum: its executable is larger than csum_max=%lu bytes",
 				      csum_max);
-	if (!begin_hashing(&hasher))
+	if (atomic_read(&inode->i_writecount) >= 0 || deny_write_access(exe))
+		return derived_refuse(DERIVED_CAUSE_CSUM, -EPERM,
+				      "csum: its executable may be written while it runs");
+	if (!begin_hashing(&hasher)) {
+		allow_write_access(exe);
 		return -EAGAIN;
-	/* Not negative is an enum hash_algo, and 0 is one of them. */
-	algo = ima_file_hash(exe, digest, digest_size);
+	}
+
+	if (!ask_ima(exe, sha256))
+		err = hash_contents(exe, hasher.size, sha256);
+	/* A server may change it all the same (csum_fs=). */
+	if (!err && i_size_read(inode) != hasher.size)
+		err = -EIO;
+
 	end_hashing(&hasher);
-	if (algo >= 0)
-		return algo;
-	/* Who is killed stops the reading, of which IMA says no more. */
+	allow_write_access(exe);
+	if (!err || err == -ENOMEM)
+		return err;
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
-			      "csum: IMA is off or cannot hash its executable");
+			      "csum: its executable cannot be read (errno %d)",
+			      -err);
 }
 
 /*
- * IMA hashes the file if its policy did not, and answers with whatever it has:
- * another algorithm (ima_hash=, or security.ima of the file), or the fs-verity
- * digest, which is not a digest of the contents. Only a SHA-256 of the contents
- * gives the same key under every policy, so nothing else is taken: a key that
- * changes with the boot command line is lost data.
+ * Whether stat(2) is answered from memory. Others ask a server or another node
+ * whatever they are told (9p, gfs2), with key_types_sem or the key's lock held.
  */
-static int identify_csum(struct derived_identity *id)
+static bool stat_in_memory(const struct super_block *sb)
 {
-	u8 digest[SHA512_DIGEST_SIZE];	/* the longest that IMA knows */
-	int algo;
-
-	algo = hash_exe(id->exe, id->euid, digest, sizeof(digest));
-	if (algo < 0)
-		return algo;
-	if (algo != HASH_ALGO_SHA256)
-		return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
-				      "csum: IMA answers with %s, not sha256",
-				      hash_algo_name[algo]);
-	/* Looked at last: who has it, keeps it, so it had none before either. */
-	if (IS_VERITY(file_inode(id->exe)) ||
-	    IS_VERITY(d_real_inode(file_dentry(id->exe))))
-		return derived_refuse(DERIVED_CAUSE_CSUM, -EOPNOTSUPP,
-				      "csum: its executable has fs-verity, for which IMA may answer with another digest");
-
-	memcpy(id->sha256, digest, sizeof(id->sha256));
-	id->has_sha256 = true;
-	return 0;
+	switch (sb->s_magic) {
+	case BTRFS_SUPER_MAGIC:
+	case EROFS_SUPER_MAGIC_V1:
+	case EXT4_SUPER_MAGIC:		/* and ext2, ext3 */
+	case F2FS_SUPER_MAGIC:
+	case OVERLAYFS_SUPER_MAGIC:	/* its layer decides */
+	case RAMFS_MAGIC:
+	case SQUASHFS_MAGIC:
+	case TMPFS_MAGIC:
+	case XFS_SUPER_MAGIC:
+		return true;
+	}
+	return false;
 }
 
-static int identify_reader(const struct file *exe, struct derived_reader *reader)
+/* What tells the program that derived a key from others. No I/O. */
+static int identify_reader(const struct derived_identity *id,
+			   struct derived_reader *reader)
 {
+	const struct file *exe = id->exe;
+	const struct inode *inode = file_inode(exe);
+	/* The inode of an overlay has no generation; that of the layer does. */
+	const struct inode *real = d_real_inode(file_dentry(exe));
 	struct kstat stat;
 	int err;
 
-	/* From what is in memory: no I/O. */
-	err = vfs_getattr_nosec(&exe->f_path, &stat, STATX_INO,
-				AT_STATX_DONT_SYNC);
-	if (err)
-		return err;
-	reader->dev = stat.dev;
-	reader->ino = stat.ino;
-	/* The inode of an overlay has none; that of the layer does. */
-	reader->generation = d_real_inode(file_dentry(exe))->i_generation;
+	memset(reader, 0, sizeof(*reader));
+	reader->dev = inode->i_sb->s_dev;
+	reader->ino = inode->i_ino;
+	if (stat_in_memory(inode->i_sb) && stat_in_memory(real->i_sb)) {
+		err = vfs_getattr_nosec(&exe->f_path, &stat,
+					STATX_INO | STATX_BTIME,
+					AT_STATX_DONT_SYNC);
+		if (err == -ENOMEM)
+			return err;
+		/* What others wait for must be an errno of ours. */
+		if (err)
+			return derived_refuse(DERIVED_CAUSE_FILE, -EPERM,
+					      "stat(2) of its executable fails (errno %d)",
+					      -err);
+		reader->dev = stat.dev;
+		reader->ino = stat.ino;
+		if (stat.result_mask & STATX_BTIME)
+			reader->btime = stat.btime;
+	}
+	reader->generation = real->i_generation;
 	reader->euid = current_init_euid();
+	sha256((const u8 *)id->path, id->path_len, reader->path_sha256);
 	return 0;
 }
 
@@ -604,6 +788,27 @@ static int identify_process(struct derived_identity *id)
 	return gate_exec(id->exe);
 }
 
+/*
+ * The gates that look at the executable and its path, once gate_fs() has said that
+ * it may be looked at. With @cached, in memory only.
+ */
+static int identify_file(struct derived_identity *id, bool cached)
+{
+	int err;
+
+	err = gate_file(id->exe);
+	if (err)
+		return err;
+	err = identify_path(id);
+	if (err)
+		return err;
+	err = gate_anchor(id, cached);
+	if (err)
+		return err;
+	id->euid = current_init_euid();
+	return identify_reader(id, &id->reader);
+}
+
 /**
  * derived_identify() - find out who is asking
  * @words:	DERIVED_CSUM says that the contents are wanted, too
@@ -615,9 +820,8 @@ static int identify_process(struct derived_identity *id)
  *
  * Context: process context; with DERIVED_CSUM it reads the whole executable.
  * Return: 0; -EPERM if a gate refuses; -EFBIG if the executable is too large to
- * hash; -EAGAIN if too much is being hashed for this user; -EOPNOTSUPP if there
- * is no SHA-256 of its contents; -EINTR if it is killed meanwhile; -ENOMEM; or
- * what the file system says to stat(2)
+ * hash; -EAGAIN if too much is being hashed for this user; -EOPNOTSUPP if its
+ * contents cannot be read; -EINTR if the process is killed meanwhile; -ENOMEM
  */
 int derived_identify(unsigned int words, struct derived_identity *id)
 {
@@ -631,23 +835,41 @@ int derived_identify(unsigned int words, struct derived_identity *id)
 	err = gate_fs(id->exe, words);
 	if (err)
 		return err;
-	err = gate_file(id->exe);
+	err = identify_file(id, false);
 	if (err)
 		return err;
-	err = identify_path(id);
-	if (err)
-		return err;
-	err = gate_anchor(id);
-	if (err)
-		return err;
+	if (!(words & DERIVED_CSUM))
+		return 0;
+	err = hash_exe(id->exe, id->euid, id->sha256);
+	id->has_sha256 = !err;
+	return err;
+}
 
-	id->euid = current_init_euid();
-	err = identify_reader(id->exe, &id->reader);
-	if (err)
-		return err;
-	if (words & DERIVED_CSUM)
-		return identify_csum(id);
-	return 0;
+/*
+ * Compares the program that derived a key with one that reads it. Not by the
+ * whole of struct derived_reader at once: it may have padding.
+ *
+ * The inode's owner chooses its generation on ext4 (EXT2_IOC_SETVERSION), but not
+ * when it was made (E8b). The path is there for hard links (E6b): a program that
+ * finds its libraries relative to its own place finds other ones there.
+ */
+static int compare_readers(const struct derived_reader *derived,
+			   const struct derived_reader *reads)
+{
+	bool same_name = derived->euid == reads->euid &&
+			 !memcmp(derived->path_sha256, reads->path_sha256,
+				 sizeof(derived->path_sha256));
+
+	if (same_name && derived->dev == reads->dev &&
+	    derived->ino == reads->ino &&
+	    derived->generation == reads->generation &&
+	    timespec64_equal(&derived->btime, &reads->btime))
+		return 0;
+	if (same_name)
+		return derived_refuse(DERIVED_CAUSE_READER, -EACCES,
+				      "reads a key that was derived before its executable was replaced");
+	return derived_refuse(DERIVED_CAUSE_READER, -EACCES,
+			      "reads a key that another program or user derived");
 }
 
 /**
@@ -658,8 +880,9 @@ int derived_identify(unsigned int words, struct derived_identity *id)
  * set-user-ID program inherits, is not theirs to read (E5, E6). This restricts
  * reading, and not use: dm-crypt takes any key that its caller possesses.
  *
- * Context: process context, of who reads; may sleep, does no I/O.
- * Return: 0; -EPERM if a gate refuses; -EACCES if it is another program or user
+ * Context: process context, of the process that reads; may sleep, does no I/O.
+ * Return: 0; -EPERM if a gate refuses; -EACCES if it is another program or user;
+ * -EINTR if the process is killed meanwhile; -ENOMEM
  */
 int derived_check_reader(const struct derived_reader *reader)
 {
@@ -677,13 +900,9 @@ int derived_check_reader(const struct derived_reader *reader)
 	if (!err)
 		err = gate_fs(id.exe, 0);
 	if (!err)
-		err = identify_reader(id.exe, &id.reader);
-	if (!err && (id.reader.euid != reader->euid ||
-		     id.reader.dev != reader->dev ||
-		     id.reader.ino != reader->ino ||
-		     id.reader.generation != reader->generation))
-		err = derived_refuse(DERIVED_CAUSE_READER, -EACCES,
-				     "reads a key that another program or user derived");
+		err = identify_file(&id, true);
+	if (!err)
+		err = compare_readers(reader, &id.reader);
 	derived_identity_put(&id);
 	return err;
 }

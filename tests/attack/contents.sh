@@ -5,11 +5,13 @@
 # Documentation/threat-model.rst, and E2: with all gates, without the gates that close the row, and by
 # the rules of the RFC of 2024 (no gate at all). Where nothing else is said, the key is a csum key.
 #
-# The RFC had no csum_max and took any algorithm. Neither is a gate and can be switched off, so in C11 and
-# C12 "the rules of the RFC" say what the module says.
+# The RFC had no csum_max, took any algorithm, and hashed what may be written. None of these checks is a
+# gate that can be switched off, so in C9b, C11 and C12 "the rules of the RFC" say what the module says.
 #
 # vm: boot tpm=golden timeout=600
 # vm: long[6.12] every row, with every gate
+# vm: skip[6.12] C9b is for kernels with fanotify's FAN_PRE_ACCESS
+# vm: skip[debug] C9b is for kernels with fanotify's FAN_PRE_ACCESS
 
 . "$DERIVED/tests/lib.sh"
 . "$DERIVED/tests/attack-lib.sh"
@@ -34,11 +36,12 @@ C7b|EPERM|3|KEY|KEY|the same image as erofs, mounted without nosuid, and without
 C8|KEY||KEY|KEY|root writes to the block device underneath
 C9|ETXTBSY||ETXTBSY|ETXTBSY|writing to the running file
 C9:truncate|ETXTBSY||ETXTBSY|ETXTBSY|truncating it
+C9b|EPERM||EPERM|EPERM|writing to the running file, which fanotify'"'"'s listener lets be written
 C10|EPERM|3|KEY|KEY|NFS, and IMA has a digest of what the file was before
 C10b|KEY||KEY|KEY|local file, and IMA has a digest of what it was before it was written through a mapping
 C3:nfs|hangs||hangs|answered|NFS whose server never answers, for a key bound to the path
-C11:md5|EOPNOTSUPP||EOPNOTSUPP|EOPNOTSUPP|X whose security.ima says MD5, under an IMA policy
-C11:sha1|EOPNOTSUPP||EOPNOTSUPP|EOPNOTSUPP|X whose security.ima says SHA-1, under an IMA policy
+C11:md5|its key||its key|its key|X whose security.ima says MD5, under an IMA policy
+C11:sha1|its key||its key|its key|X whose security.ima says SHA-1, under an IMA policy
 C12|EFBIG||EFBIG|EFBIG|sparse file of a terabyte
 C13|KEY||KEY|KEY|script: the key is the interpreter'"'"'s
 C13:loader|KEY||KEY|KEY|through the loader: the key is the loader'"'"'s
@@ -205,6 +208,8 @@ attack() {
 			as_attacker ./x '32 csum' open x ;;
 	C9:truncate)	as_attacker cp $evil x
 			as_attacker ./x '32 csum' truncate x ;;
+	C9b)		as_attacker cp $evil x
+			"$bin/pre-content" x ./x '32 csum' write x ;;
 	C10)		nfs
 			policy
 			as_attacker cp --remove-destination /usr/bin/x /srv/export/x
@@ -234,6 +239,13 @@ attack() {
 	E2)		# As root of a user namespace with such ids, the attacker can make this.
 			install -o 100000 -m 4755 /usr/bin/x x
 			as_attacker ./x '32 csum' | tee /run/E2 ;;
+	esac
+}
+
+not_here() {
+	case $1:$2 in
+	C9b:*fanotify:EINVAL) echo "fanotify's FAN_PRE_ACCESS" ;;
+	*)	return 1 ;;
 	esac
 }
 
@@ -316,7 +328,11 @@ for row in C3 C12; do
 	tap_point $? "$row: it is refused at once, in less than $((slow / 1000)) ms" "$took us"
 	note "$row: $took us"
 done
-like 'C11: IMA did answer with MD5' "$(dmesg | grep 'IMA answers')" 'csum: IMA answers with md5, not sha256'
+like 'C11: IMA did hash with MD5' "$(grep " $home/run/x" /sys/kernel/security/ima/ascii_runtime_measurements)" \
+	"ima-[a-z0-9]+ md5:[0-9a-f]{32} $home/run/x"
+[ -n "$(not_here C9b "${ours[C9b]}")" ] ||
+	like 'C9b: the log says why' "$(dmesg)" \
+		"uid 1000, \"$home/run/x\": refused: csum: its executable may be written while it runs\$"
 is 'C7b: there is no block device' "$(head -n 1 /run/stderr-C7b)" $home/image
 like 'C6: without csum, programs on NFS are served' \
 	"$(as_attacker /srv/nfs/x '32 path')" '^evil [0-9a-f]{64}$'

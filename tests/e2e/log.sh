@@ -3,7 +3,7 @@
 #
 # log.sh: the kernel log says why a request is refused, once a minute, on one line, and never a secret.
 #
-# vm: boot tpm=golden timeout=240
+# vm: boot tpm=golden timeout=300
 # vm: boot tpm=golden args="ima_hash=sha512"
 # vm: long[7.3] minutes pass, for lines that are to be few
 
@@ -33,6 +33,11 @@ says() {
 	[[ $new = "derived: uid $2, \"$3\": refused: "* ]] && [[ ${new#*: refused: } =~ ^$4$ ]]
 	tap_point $? "$desc" "got:  '$new'
 want: 'derived: uid $2, \"$3\": refused: $4'"
+}
+
+# says_among DESC PATH REASON: one of the new lines is this; others are the kernel's own.
+says_among() {
+	like "$1" "$(news)" "^derived: uid 0, \"$2\": refused: $3\$"
 }
 
 # refused DESC OUTPUT PATH ERRNO UID REASON: what a program saw that asked many times, and the one line for it.
@@ -121,33 +126,75 @@ ok 1'
 		'the option logon is for request_key\(2\): keyctl request2 .*'
 }
 
-fs_verity() {
-	modprobe -a loop overlay
-	truncate -s 32M /root/verity.img
-	mkfs.ext4 -q -b 4096 -O verity /root/verity.img
-	mkdir -p /mnt/verity /mnt/merged /root/upper /root/work
-	mount -o loop /root/verity.img /mnt/verity
-	cp "$bin/disguise" /mnt/verity/without
-	cp "$bin/disguise" /mnt/verity/with
-	sync
-	# FS_IOC_ENABLE_VERITY: version 1, SHA-256, blocks of 4096.
-	ok 'fs-verity is enabled for a program' python3 -c '
-import fcntl, struct
-arg = struct.pack("<III", 1, 1, 4096).ljust(128, b"\0")
-with open("/mnt/verity/with", "rb") as file:
-	fcntl.ioctl(file, 0x40806685, arg)'
-	fails 'it cannot be written any more' bash -c 'echo >>/mnt/verity/with'
+# A program whose last block cannot be read from the disk, which it does not need to run.
+unreadable() {
+	local image=/root/bad.img at=/mnt/bad sectors last loop
 
+	modprobe -a loop dm-mod
+	truncate -s 32M $image
+	mkfs.ext4 -q -b 4096 $image
+	mkdir -p $at
+	mount -o loop $image $at
+	cp "$bin/disguise" $at/bad
+	head -c 1M /dev/urandom >>$at/bad
+	sync
+	# The last extent: physical end, in sectors.
+	last=$(filefrag -b512 -v $at/bad | sed -n 's/^ *[0-9]*: *[0-9]*\.\. *[0-9]*: *[0-9]*\.\. *\([0-9]*\):.*/\1/p' | tail -n 1)
+	umount $at
+	[ "${last:-0}" -gt 0 ] || fail 'the place of a file on the disk is known' "$last"
+	last=$((last / 8 * 8)) sectors=$((32 * 2048)) loop=$(losetup --find --show $image)
+	ok 'a disk has a block that cannot be read' env DM_DISABLE_UDEV=1 dmsetup create bad --table "0 $last linear $loop 0
+$last 8 error
+$((last + 8)) $((sectors - last - 8)) linear $loop $((last + 8))"
+	ok 'it is mounted' mount /dev/mapper/bad $at
+	fails 'the end of the file cannot be read' cat $at/bad
+	like 'because of the disk' "$(tail -n 1 <<<"$out" | tr -d '\0')" 'Input/output error'
 	mark
-	refused 'csum of a program with fs-verity' "$(/mnt/verity/with plain '32 csum' $many)" /mnt/verity/with EOPNOTSUPP 0 \
-		'csum: its executable has fs-verity, .*'
-	is 'path,csum is refused the same' "$(/mnt/verity/with plain '32 path,csum' | tail -n 1)" 'EOPNOTSUPP 1'
-	is 'path is served' "$(/mnt/verity/with plain '32 path' | tail -n 1)" 'ok 1'
-	is 'csum beside it, without fs-verity, is served' "$(/mnt/verity/without plain '32 csum' | tail -n 1)" 'ok 1'
-	mount -t overlay -o lowerdir=/mnt/verity,upperdir=/root/upper,workdir=/root/work overlay /mnt/merged
-	is 'csum is refused through an overlay, too' "$(/mnt/merged/with plain '32 csum' | tail -n 1)" 'EOPNOTSUPP 1'
-	is 'where csum without fs-verity is served' "$(/mnt/merged/without plain '32 csum' | tail -n 1)" 'ok 1'
-	umount /mnt/merged /mnt/verity
+	is 'csum of a program that cannot be read whole' "$($at/bad plain '32 csum' $many)" "$at/bad
+EOPNOTSUPP $many"
+	says_among 'csum of a program that cannot be read whole: a line in the log' "$at/bad" \
+		'csum: its executable cannot be read \(errno 5\)'
+	is 'path is served' "$($at/bad plain '32 path' | tail -n 1)" 'ok 1'
+	umount $at
+	DM_DISABLE_UDEV=1 dmsetup remove bad
+	losetup --detach "$loop"
+}
+
+# The package of a program is installed again while its key lives.
+replaced() {
+	local id
+	cp /usr/bin/keyctl /root/reads
+	id=$(/root/reads add derived replaced '32 path' @s)
+	like 'a program reads its key' "$(/root/reads read "$id" 2>&1)" '^32 bytes of data in key:$'
+	cp /usr/bin/keyctl /root/reads.new
+	mv /root/reads.new /root/reads
+	mark
+	like 'installed again, it does not' "$(/root/reads read "$id" 2>&1)" 'Permission denied'
+	says 'the log says that its file was replaced' 0 /root/reads \
+		'reads a key that was derived before its executable was replaced'
+	id=$(/root/reads add derived replaced '32 path' @s)
+	like 'a key that it adds again can be read' "$(/root/reads read "$id" 2>&1)" '^32 bytes of data in key:$'
+	keyctl unlink "$id" @s
+}
+
+# Process 1 leaves the fs_struct with which the kernel started it, for another root directory.
+process_1() {
+	local root=/run/root CLONE_FS=0x200 chdir=80 chroot=161 unshare=272
+
+	mkdir $root $root.upper $root.work
+	modprobe overlay
+	ok 'there is another root directory' mount -t overlay \
+		-o "lowerdir=/,upperdir=$root.upper,workdir=$root.work" overlay $root
+	cp "$bin/x" /root/moved
+	is 'in a chroot a program is refused' "$(chroot $root /root/moved '32 path')" 'x EPERM'
+	is 'process 1 moves to another root directory' "$("$bin/process-1" $unshare:$CLONE_FS $chroot:$root 2>&1)" $'0\n0'
+	reload
+	is 'there, programs are refused' "$(chroot $root /root/moved '32 path')" 'x EPERM'
+	says 'and the log says that it is process 1 that moved' 0 /root/moved \
+		'process 1 has another root directory than the kernel gave it, so its programs look like those of a container \(G6\)'
+	is 'process 1 comes back' "$("$bin/process-1" $chdir:.. $chroot:. $chdir:/root 2>&1)" $'0\n0\n0'
+	like 'and a program is served' "$(/root/moved '32 path')" '^x [0-9a-f]{64}$'
+	umount $root
 }
 
 a_minute_later() {
@@ -286,12 +333,9 @@ no_secret() {
 
 sha512() {
 	mark
-	refused 'csum where IMA hashes with SHA-512' "$("$bin/disguise" plain '32 csum' $many)" "$bin/disguise" EOPNOTSUPP 0 \
-		'csum: IMA answers with sha512, not sha256'
-	mark
-	is 'path,csum is refused the same' "$("$bin/disguise" plain '32 path,csum' | tail -n 1)" 'EOPNOTSUPP 1'
-	is 'and has no line within the minute' "$(news)" ''
-	is 'path is served' "$("$bin/disguise" plain | tail -n 1)" 'ok 1'
+	is 'csum where IMA hashes with SHA-512 is served' "$("$bin/disguise" plain '32 csum' | tail -n 1)" 'ok 1'
+	is 'path,csum is, too' "$("$bin/disguise" plain '32 path,csum' | tail -n 1)" 'ok 1'
+	is 'and nothing is said about it' "$(news)" ''
 	unload_module
 	{
 		for what in addkey keyops disguise; do
@@ -310,8 +354,10 @@ case $BOOT in
 	timed malformed
 	reload
 	timed identities
-	timed fs_verity
+	timed unreadable
 	timed a_minute_later
+	timed replaced
+	timed process_1
 	timed no_secret
 	;;
 2)	timed sha512 ;;
