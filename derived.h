@@ -184,18 +184,18 @@ void derived_log(enum derived_cause cause, const char *fmt, ...);
  * @generation:	of that inode number
  * @btime:	when that inode was made, as statx(2) says; 0 where the file
  *		system does not know, or would have to ask somewhere
- * @path_sha256: SHA-256 of the executable's path
+ * @path_hash:	of the executable's path, keyed at random: to be compared only
  * @euid:	its effective user id in the initial user namespace
  *
  * By value: a key pins nothing.
  */
 struct derived_reader {
 	u64 ino;
+	u64 path_hash;
 	struct timespec64 btime;
 	dev_t dev;
 	u32 generation;
 	u32 euid;
-	u8 path_sha256[SHA256_DIGEST_SIZE];
 };
 
 /**
