@@ -277,9 +277,14 @@ static int gate_user_ns(void)
 /*
  * G2: exe_file was put there by execve(2), by a task of the initial user
  * namespace. Closes P11, P11b, P12 (prctl(2) puts a file there that was merely
- * opened: only do_open_execat() sets __FMODE_EXEC, and neither open(2) nor
- * fcntl(2) can) and P11c, P13, P14 (binfmt_misc in a user namespace hands out
- * files that do have it, but with that namespace's credentials).
+ * opened, and neither open(2) nor fcntl(2) sets __FMODE_EXEC, as execve(2) does)
+ * and P11c, P13, P14 (binfmt_misc in a user namespace hands out files that do
+ * have it, but with that namespace's credentials).
+ *
+ * Other ways to a descriptor with that flag: mq_open(2) and TIOCGPTPEER take any
+ * flags, but no message queue or terminal can be an executable (P12b, P12c). So
+ * does XFS_IOC_OPEN_BY_HANDLE, for root alone (P21b). And the administrator's
+ * binfmt_misc hands out what a name matches (P11d), which is not closed.
  *
  * A program restored by CRIU is refused: prctl(2) is how CRIU does it.
  */

@@ -10,11 +10,13 @@
 # code. E3 by the rules of the RFC had no request_key() in the kernel, which is not a gate and so
 # cannot be switched off.
 #
-# vm: boot tpm=golden timeout=300
+# vm: boot tpm=golden timeout=400
 # vm: skip[6.12] P4b is for kernels with fchroot(2)
 # vm: skip[debug] P4b is for kernels with fchroot(2)
 # vm: skip[6.12] P13 is for kernels with binfmt_misc's flag T
 # vm: skip[debug] P13 is for kernels with binfmt_misc's flag T
+# vm: skip[6.12] P13b is for kernels with binfmt_misc's flag T
+# vm: skip[debug] P13b is for kernels with binfmt_misc's flag T
 # vm: skip[6.12] P14 is for kernels with binfmt_misc's flag L
 # vm: skip[debug] P14 is for kernels with binfmt_misc's flag L
 
@@ -46,9 +48,15 @@ P11b|EPERM|2|KEY|KEY|PR_SET_MM_MAP by a child in a user namespace that shares th
 P11b:csum|EPERM|2|KEY|KEY|the same
 P11c|EPERM|2|KEY|KEY|the same with a descriptor of X that execve(2) has opened
 P11c:csum|EPERM|2|KEY|KEY|the same
+P11d|KEY||KEY|KEY|the same from a binfmt_misc entry of the administrator by extension, flag O
+P11d:creds|KEY||KEY|KEY|the same, flag C
+P11d:csum|KEY||KEY|KEY|the same, flag O
 P12|EPERM|2|KEY|KEY|PR_SET_MM_EXE_FILE with CAP_SYS_RESOURCE
 P12:csum|EPERM|2|KEY|KEY|the same
+P12b|EACCES||EACCES|EACCES|the same as P11b with a message queue, opened by mq_open(2) as if for execution
+P12c|EACCES||EACCES|EACCES|the same with a terminal, opened by TIOCGPTPEER
 P13|EPERM|1 2|KEY|KEY|own binfmt_misc, flag T: X is the executable, and other code runs
+P13b|KEY||KEY|KEY|binfmt_misc of the administrator by extension, flag T: X is the executable, and the interpreter runs
 P14|EPERM|1 2|KEY|KEY|own binfmt_misc, flag L: X with another loader
 P15|KEY||KEY|KEY|binfmt_misc of the administrator: the key is the interpreter'"'"'s
 P16|KEY||KEY|KEY|script: the key is the interpreter'"'"'s
@@ -56,18 +64,21 @@ P17|KEY||KEY|KEY|through the loader: the key is the loader'"'"'s
 P18|EPERM|1 2|KEY|KEY|own loader bound over that of X in a user namespace
 P18b|EPERM|1|KEY|KEY|the same, where X is run by a binfmt_misc entry of the administrator with flag F
 P21|EPERM|4 5|KEY|KEY|file without a name, by its handle
+P21b|KEY||KEY|KEY|descriptor of X on XFS, opened by root by its handle as if for execution
 P22|KEY||KEY|KEY|LD_PRELOAD by the same user
 E1|EPERM|1 2|another key|another key|root of a user namespace, for the key of root
 E3|another key||another key|another key|request_key(2), when a helper is configured that runs as root
 E4|EPERM|0|held|KEY|program run by /sbin/request-key as root, on behalf of the attacker
 '
 
+binfmt_misc=/proc/sys/fs/binfmt_misc
+
 # attack ROW: prints what the attacker gets, in the words of ask.h.
 attack() {
 	local row=${1%:csum} what='32 path'
 	[ "$row" = "$1" ] || what='32 csum'
 	case $row in
-	P6*|P7|P8|P18b|P21)
+	P6*|P7|P8|P11d*|P13b|P18b|P21)
 		rm -rf $home/run
 		install -d -o 1000 -g 1000 $home/run
 		cd $home/run || return ;;
@@ -94,9 +105,21 @@ attack() {
 	P11|P11b)	as_attacker "$bin/set-exe" "$row" "$what" ;;
 	P11c)		as_attacker "$bin/set-exe" P11c "$what" \
 				"$bin/binfmt" O "$bin/pass-execfd" $home/binfmt "$what" ;;
+	P11d)		ln -s /usr/bin/x x.opened
+			as_attacker "$bin/set-exe" P11d "$what" ./x.opened ;;
+	P11d:creds)	ln -s /usr/bin/x x.creds
+			as_attacker "$bin/set-exe" P11d "$what" ./x.creds ;;
 	P12)		setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all,+sys_resource \
 				--ambient-caps=-all,+sys_resource --bounding-set=-all,+sys_resource \
 				"$bin/set-exe" P12 "$what" ;;
+	P12[bc])	as_attacker "$bin/set-exe" "$row" "$what" ;;
+	P13b)		if [ ! -e $binfmt_misc/P13b ]; then
+				echo 'evil register:EINVAL'
+				return
+			fi
+			ln -s /usr/bin/x x.transparent
+			{ script evil; echo exit; } >Evil.pm
+			as_attacker env PERL5LIB=. PERL5OPT=-MEvil ./x.transparent /dev/null ;;
 	P13)		as_attacker "$bin/binfmt" T "$bin/evil-loader" $home/binfmt "$what" ;;
 	P14)		as_attacker "$bin/binfmt" L "$bin/evil-loader" $home/binfmt "$what" ;;
 	P15)		as_attacker $home/foreign-evil ;;
@@ -108,6 +131,7 @@ attack() {
 			as_attacker "$bin/mounts" P18b "$what" "$bin/evil-loader" ;;
 	P21)		install -m 755 "$bin/evil" evil
 			"$bin/names" P21 "$what" evil ;;
+	P21b)		"$bin/set-exe" P21b "$what" /srv/xfs ;;
 	P22)		as_attacker env LD_PRELOAD="$bin/evil-library" /usr/bin/x "$what" ;;
 	E1)		as_attacker "$bin/mounts" E1 "$what" ;;
 	E3)		as_attacker keyctl session - "$bin/evil" 'request 32 path' -3 2>/dev/null ;;
@@ -136,6 +160,7 @@ victim() {
 	P17)		as_attacker /lib64/ld-linux-x86-64.so.2 /usr/bin/x ;;
 	P21)		install -D -m 755 "$bin/x" $home/run/x
 			"$bin/names" P21 '32 path' $home/run/x ;;
+	P21b)		as_attacker /srv/xfs/x ;;
 	E3)		echo "x $(keyctl pipe "$(keyctl add derived attack '32 path' @s)" |
 				od -An -v -tx1 | tr -d ' \n')" ;;
 	*:csum)		as_attacker /usr/bin/x '32 csum' ;;
@@ -155,9 +180,19 @@ prepare_rows() {
 	done
 	modprobe overlay
 	modprobe binfmt_misc
-	mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
-	echo ':foreign:M::# foreign::/usr/bin/perl:' >/proc/sys/fs/binfmt_misc/register
-	echo ':P18b:M::DERIVED-P18b::/usr/bin/x:F' >/proc/sys/fs/binfmt_misc/register
+	mount -t binfmt_misc binfmt_misc $binfmt_misc
+	echo ':foreign:M::# foreign::/usr/bin/perl:' >$binfmt_misc/register
+	echo ':P18b:M::DERIVED-P18b::/usr/bin/x:F' >$binfmt_misc/register
+	# What the interpreter does is of no account: it is stopped before it begins.
+	echo ':P11d:E::opened::/bin/busybox:O' >$binfmt_misc/register
+	echo ':P11d-creds:E::creds::/bin/busybox:C' >$binfmt_misc/register
+	echo ':P13b:E::transparent::/usr/bin/perl:T' >$binfmt_misc/register 2>/dev/null
+	modprobe -a loop xfs
+	mkdir /srv/xfs
+	truncate -s 512M $home/image
+	mkfs.xfs -q $home/image
+	mount -o loop $home/image /srv/xfs
+	install -m 755 "$bin/x" /srv/xfs/x
 	install -m 755 /dev/stdin /usr/local/sbin/attack-helper <<'END'
 #!/bin/sh
 /usr/bin/x "$@" >/run/helper 2>&1
@@ -174,7 +209,7 @@ key_name() {
 	*:csum)	echo csum ;;
 	P5*|E1|E4) echo root ;;
 	P6|P6b)	echo deleted ;;
-	P7|P1[05-7]|E3) echo "$1" ;;
+	P7|P1[05-7]|P21b|E3) echo "$1" ;;
 	*)	echo user ;;
 	esac
 }
@@ -202,8 +237,8 @@ kcv=$(keyctl session - sh -c '/usr/bin/x "32 path" -3 >&2
 	sed -n "s/.* attack: .* kcv://p" /proc/keys' 2>/dev/null)
 
 with_our_gates
-is 'the victims got 8 keys, all different' \
-	"$(printf '%s\n' "${key[@]}" | sort -u | grep -cE '^x [0-9a-f]{64}$')" 8
+is 'the victims got 9 keys, all different' \
+	"$(printf '%s\n' "${key[@]}" | sort -u | grep -cE '^x [0-9a-f]{64}$')" 9
 key_a=$(install -D -m 755 "$bin/x" $home/run/a/y; as_attacker $home/run/a/y)
 is 'P7: nothing but the keys of those two paths comes out of the race' \
 	"$(attack P7 | grep -vxF -e 'evil EPERM' -e "evil ${key_a#* }" -e "evil ${key[P7]#* }")" ''
@@ -212,6 +247,9 @@ like 'P11b did what it should: the kernel takes the attacker for X' \
 unlike 'and the descriptor of X was not open for execution' "$(cat /run/stderr-P11b)" "$fmode_exec"
 like 'P11c did what it should, too' "$(cat /run/stderr-P11c)" '^executable: /usr/bin/x$'
 like 'but there it was' "$(cat /run/stderr-P11c)" "$fmode_exec"
+for row in P11d P12b P12c P21b; do
+	like "$row: the descriptor was open for execution" "$(cat /run/stderr-$row)" "$fmode_exec"
+done
 unload_module
 
 ok 'the test build loads' insmod "$DERIVED/test/derived-keys.ko"
