@@ -442,6 +442,7 @@ static int __init derived_init(void)
 	err = register_key_type(&key_type_derived);
 	if (err)
 		goto out_root;
+	derived_exec_init();	/* which cannot fail, so nothing takes it back */
 	return 0;
 
 out_root:
@@ -459,6 +460,7 @@ static void __exit derived_exit(void)
 	 * RCU callback: none is left that points here.
 	 */
 	unregister_key_type(&key_type_derived);
+	derived_exec_exit();
 	derived_root_exit();
 	derived_identity_exit();
 }

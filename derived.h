@@ -227,4 +227,7 @@ int derived_check_reader(const struct derived_reader *reader);
 int derived_identity_init(void);
 void derived_identity_exit(void);
 
+void derived_exec_init(void);
+void derived_exec_exit(void);
+
 #endif /* _DERIVED_H */

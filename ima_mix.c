@@ -284,7 +284,8 @@ static int gate_user_ns(void)
  * Other ways to a descriptor with that flag: mq_open(2) and TIOCGPTPEER take any
  * flags, but no message queue or terminal can be an executable (P12b, P12c). So
  * does XFS_IOC_OPEN_BY_HANDLE, for root alone (P21b). And the administrator's
- * binfmt_misc hands out what a name matches (P11d), which is not closed.
+ * binfmt_misc hands out what a name matches (P11d, P13b): derived_exec.c takes
+ * the flag from that.
  *
  * A program restored by CRIU is refused: prctl(2) is how CRIU does it.
  */

@@ -39,7 +39,7 @@ script() {
 my (\$type, \$name, \$request, \$key) = ("derived", "attack", \$ARGV[0] // "32 path", "\0" x 64);
 \$id = syscall(248, \$type, \$name, \$request, length(\$request), -2);
 \$len = \$id < 0 ? -1 : syscall(250, 11, \$id, \$key, 64);
-print "$1 ", \$len < 0 ? "\$!" : unpack("H*", substr(\$key, 0, \$len)), "\n";
+print "$1 ", \$len < 0 ? (\$! == 1 ? "EPERM" : \$!) : unpack("H*", substr(\$key, 0, \$len)), "\n";
 END
 }
 

@@ -48,15 +48,15 @@ P11b|EPERM|2|KEY|KEY|PR_SET_MM_MAP by a child in a user namespace that shares th
 P11b:csum|EPERM|2|KEY|KEY|the same
 P11c|EPERM|2|KEY|KEY|the same with a descriptor of X that execve(2) has opened
 P11c:csum|EPERM|2|KEY|KEY|the same
-P11d|KEY||KEY|KEY|the same from a binfmt_misc entry of the administrator by extension, flag O
-P11d:creds|KEY||KEY|KEY|the same, flag C
-P11d:csum|KEY||KEY|KEY|the same, flag O
+P11d|EPERM|2|KEY|KEY|the same from a binfmt_misc entry of the administrator by extension, flag O
+P11d:creds|EPERM|2|KEY|KEY|the same, flag C
+P11d:csum|EPERM|2|KEY|KEY|the same, flag O
 P12|EPERM|2|KEY|KEY|PR_SET_MM_EXE_FILE with CAP_SYS_RESOURCE
 P12:csum|EPERM|2|KEY|KEY|the same
 P12b|EACCES||EACCES|EACCES|the same as P11b with a message queue, opened by mq_open(2) as if for execution
 P12c|EACCES||EACCES|EACCES|the same with a terminal, opened by TIOCGPTPEER
 P13|EPERM|1 2|KEY|KEY|own binfmt_misc, flag T: X is the executable, and other code runs
-P13b|KEY||KEY|KEY|binfmt_misc of the administrator by extension, flag T: X is the executable, and the interpreter runs
+P13b|EPERM|2|KEY|KEY|binfmt_misc of the administrator by extension, flag T: X is the executable, and the interpreter runs
 P14|EPERM|1 2|KEY|KEY|own binfmt_misc, flag L: X with another loader
 P15|KEY||KEY|KEY|binfmt_misc of the administrator: the key is the interpreter'"'"'s
 P16|KEY||KEY|KEY|script: the key is the interpreter'"'"'s
@@ -228,7 +228,16 @@ fmode_exec='^flags:[[:space:]]+[0-7]*[4-7][0-7]$'
 plan_later
 prepare_attacks
 prepare_rows
+ln -s /usr/bin/x /run/early.opened
+mkfifo /run/go
+as_attacker "$bin/set-exe" P11d-early '32 path' /run/early.opened \
+	</run/go >/run/early 2>/run/stderr-early &
+early=$!
+exec 9>/run/go
+until [ -s /run/stderr-early ] || ! kill -0 $early; do sleep 0.05; done
 ok 'the module loads' load_module
+exec 9>&-
+wait $early
 [ ! -e $gates_off ]
 tap_point $? 'this module has no parameter to switch gates off'
 
@@ -245,9 +254,14 @@ is 'P7: nothing but the keys of those two paths comes out of the race' \
 like 'P11b did what it should: the kernel takes the attacker for X' \
 	"$(cat /run/stderr-P11b)" '^executable: /usr/bin/x$'
 unlike 'and the descriptor of X was not open for execution' "$(cat /run/stderr-P11b)" "$fmode_exec"
-like 'P11c did what it should, too' "$(cat /run/stderr-P11c)" '^executable: /usr/bin/x$'
-like 'but there it was' "$(cat /run/stderr-P11c)" "$fmode_exec"
-for row in P11d P12b P12c P21b; do
+for row in P11c P11d; do
+	like "$row did what it should, too" "$(cat /run/stderr-$row)" '^executable: /usr/bin/x$'
+	unlike "$row: the descriptor, which execve(2) opened, is no longer open for execution" \
+		"$(cat /run/stderr-$row)" "$fmode_exec"
+done
+is 'P11d with a descriptor from before the module was loaded: it succeeds' \
+	"$(outcome "$(cat /run/early)" "${key[P11d]#* }")" KEY
+for row in P12b P12c P21b; do
 	like "$row: the descriptor was open for execution" "$(cat /run/stderr-$row)" "$fmode_exec"
 done
 unload_module

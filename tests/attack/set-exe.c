@@ -9,6 +9,7 @@
  * P11c	the same with a descriptor of X that COMMAND... sends to its descriptor 3
  * P11d	the same with the descriptor of X that binfmt_misc gives to the interpreter of COMMAND..., by
  *	tracing that from its start
+ * P11d-early	the same, and it waits for the end of its input with that descriptor
  * P12	with CAP_SYS_RESOURCE
  * P12b	as P11b, with a message queue for X, which mq_open(2) opens with whatever flags
  * P12c	the same with a terminal, by TIOCGPTPEER
@@ -204,7 +205,7 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(row, "P11c"))
 		fd = descriptor_from(argv + 3);
-	else if (!strcmp(row, "P11d"))
+	else if (!strncmp(row, "P11d", 4))
 		fd = execfd_of(argv + 3);
 	else if (!strcmp(row, "P12b"))
 		fd = message_queue();
@@ -217,6 +218,8 @@ int main(int argc, char **argv)
 	show_flags(fd);
 	if (!strcmp(row, "P21b"))
 		become_user();
+	while (!strcmp(row, "P11d-early") && getchar() != EOF)
+		;
 
 	forget_executable();	/* else the kernel refuses: EBUSY */
 	if (!strcmp(row, "P11")) {
