@@ -101,6 +101,17 @@ static void p2(void)
 	from_outside(bind_x, X);
 }
 
+/* X bound over FILE, and run from outside: X itself, whose path leads elsewhere for all others. */
+static void bind_x_elsewhere(void)
+{
+	bind_over(X, file);
+}
+
+static void elsewhere(void)
+{
+	from_outside(bind_x_elsewhere, file);
+}
+
 /* P3: FILE is a directory. In a mount of it that is nowhere, its usr/bin/x is X's path. */
 static void p3(void)
 {
@@ -246,6 +257,7 @@ static const struct {
 	{ "C4-within", c4_within },
 	{ "E1", e1 },
 	{ "E8", e8 },
+	{ "elsewhere", elsewhere },
 };
 
 int main(int argc, char **argv)

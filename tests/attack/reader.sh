@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # reader.sh: who reads a key: nobody but the program and the user that made it, through whatever
-# keyring it is reached; rows E5 to E8 of the table in Documentation/threat-model.rst.
+# keyring it is reached; rows E5 to E9 of the table in Documentation/threat-model.rst.
 #
 # Not here: a program in a snapshot of a btrfs subvolume, for which the root would need mkfs.btrfs.
 #
@@ -44,6 +44,69 @@ e8() {
 	cd $home/run || return
 	answer "$1" "$overlay_key" "$(u "$bin/mounts" E8 "read $id" "$bin/evil")"
 	umount /srv/layers
+}
+
+# mount_disk PROGRAM OWNER: an ext4 file system, the next one with the same device number, with the
+# program as its first file.
+disk=/srv/disk loop=/dev/loop6
+mount_disk() {
+	rm -f $home/disk
+	truncate -s 2M $home/disk
+	# With metadata_csum, ext4 lets nobody set a generation.
+	mkfs.ext4 -q -I 256 -O ^has_journal,^metadata_csum $home/disk
+	losetup $loop $home/disk
+	mount $loop $disk
+	install -o "$2" -m 755 "$1" $disk/x
+}
+unmount_disk() {
+	umount $disk
+	losetup -d $loop
+}
+numbers() {
+	stat -c '%d %i' $disk/x
+	generation
+}
+generation() { lsattr -v $disk/x | awk '{ print $1 }'; }
+
+# E8b: a key of a program on an ext4 file system that is unmounted meanwhile. On the next one the attacker
+# owns a file, and gives it the generation of that program: only the birth times differ.
+e8b() {
+	local key id before after chosen
+	empty_keyrings
+	mount_disk "$bin/x" 0
+	key=$(u $disk/x '32 path' -4) id=$(serial) before=$(numbers) chosen=$(generation)
+	unmount_disk
+	mount_disk "$bin/evil" 1000
+	u chattr -v "$chosen" $disk/x
+	after=$(numbers)
+	answer 'E8b: same device, inode number and generation' "$key" "$(u $disk/x "read $id")"
+	isnt 'E8b: the file has device, inode number and generation of the other' "$after" ''
+	is 'E8b: all of them' "$after" "$before"
+	unmount_disk
+}
+
+# The same file, with another name or none.
+names() {
+	local key id
+	empty_keyrings
+	key=$(u /usr/bin/x '32 path' -4) id=$(serial)
+	ln /usr/bin/x /usr/local/bin/x-link
+	answer 'E9: hard link to X elsewhere' "$key" "$(u /usr/local/bin/x-link "read $id")"
+	rm /usr/local/bin/x-link
+	mv /usr/bin/x /usr/local/bin/x-moved
+	answer 'E9: X, moved elsewhere' "$key" "$(u /usr/local/bin/x-moved "read $id")"
+	mv /usr/local/bin/x-moved /usr/bin/x
+	answer 'E9: X, its path leads elsewhere' "$key" "$(u "$bin/mounts" elsewhere "read $id" /usr/bin/keyctl)"
+	answer 'X, moved back' "$key" "$(u /usr/bin/x "read $id")"
+
+	empty_keyrings
+	rm -rf $home/run
+	install -d -o 1000 $home/run
+	install -o 1000 -m 755 "$bin/x" $home/run/x
+	key=$(u $home/run/x '32 path' -4) id=$(serial)
+	u ln $home/run/x $home/run/y
+	answer 'E9: hard link elsewhere, by the owner of the file' "$key" "$(u $home/run/y "read $id")"
+	answer 'E9: X, deleted' "$key" "$(u $home/run/x -d "read $id")"
 }
 
 # The same questions to both builds.
@@ -106,6 +169,8 @@ questions() {
 	tap_point $? 'E7: with request_key(2) there is no key of X, only the planted one'
 	answer 'E7: X, by add_key(2)' "$evil_key" "$(u /usr/bin/x)"
 	e8 'E8: same device and inode number'
+	e8b
+	names
 }
 
 # The gates that who reads has to pass, each one off. The check stays on.
@@ -113,6 +178,8 @@ questions_without_gates() {
 	local key root_key id
 	empty_keyrings
 	key=$(u /usr/bin/x '32 path' -4) id=$(serial)
+	gates 5
+	answer 'P2 without G5' "$key" "$(u "$bin/mounts" P2 "read $id" "$bin/evil")"
 	gates 2
 	answer 'P11b without G2' "$key" "$(u "$bin/set-exe" P11b "read $id")"
 	answer 'P11c without G2' "$key" \
@@ -154,12 +221,21 @@ P5b: X in a container, with another loader|read:EPERM|KEY
 E7: X, by request_key(2), gets a key that was planted|read:EACCES|its key
 E7: X, by add_key(2)|another key|another key
 E8: same device and inode number|read:EPERM|KEY
+E8b: same device, inode number and generation|read:EACCES|KEY
+E9: hard link to X elsewhere|read:EACCES|its key
+E9: X, moved elsewhere|read:EACCES|its key
+E9: X, its path leads elsewhere|read:EPERM|its key
+X, moved back|its key|its key
+E9: hard link elsewhere, by the owner of the file|read:EACCES|its key
+E9: X, deleted|read:EPERM|its key
 '
 
 plan_later
 prepare_attacks
-modprobe overlay
-modprobe binfmt_misc
+modprobe -a overlay binfmt_misc loop
+mkdir $disk
+echo 1 >/proc/sys/fs/protected_hardlinks	# as systemd does
+fails 'no user makes a hard link to X' u ln /usr/bin/x $home/x-link
 install -m 755 "$bin/x" /usr/local/bin/x-copy
 install -m 4755 "$bin/x" /usr/local/bin/x-setuid
 install -D -m 755 "$bin/evil-loader" /srv/container/lib64/ld-linux-x86-64.so.2
@@ -183,6 +259,8 @@ for who in 'P11b without G2' 'P11c without G2' 'P18 without G1 and G2' 'P5b with
 	is "$who: the key can be read" "${answers[$who]-}" KEY
 done
 # A file system that counts its inodes' generations from 0, or lets a user say, is what needs G3 or G5.
-is "E8 without G3 and G5: the generation of the layer's inode tells" "${answers[E8 without G3 and G5]-}" read:EACCES
+is "E8 without G3 and G5: the generation of the layer's inode tells" \
+	"${answers[E8 without G3 and G5]-}" read:EACCES
+is 'P2 without G5: it is another file' "${answers[P2 without G5]-}" read:EACCES
 unload_module
 done_testing

@@ -2,8 +2,9 @@
 /*
  * x: the victim, "program X" of the attack table: asks for its key and prints it.
  *
- *	x [-m] [WHAT [KEYRING]]		ask.h says what WHAT is; KEYRING is a serial number
+ *	x [-d|-m] [WHAT [KEYRING]]	ask.h says what WHAT is; KEYRING is a serial number
  *
+ * -d: it deletes its own file before
  * -m: it leaves for a mount namespace of its own before
  */
 #define _GNU_SOURCE
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ask.h"
 
@@ -20,9 +22,9 @@
 
 int main(int argc, char **argv)
 {
-	if (argc > 1 && !strcmp(argv[1], "-m")) {
-		if (unshare(CLONE_NEWNS)) {
-			perror(WHO ": unshare");
+	if (argc > 1 && (!strcmp(argv[1], "-d") || !strcmp(argv[1], "-m"))) {
+		if (argv[1][1] == 'd' ? unlink(argv[0]) : unshare(CLONE_NEWNS)) {
+			perror(WHO);
 			return 1;
 		}
 		argc--;
