@@ -865,7 +865,7 @@ int derived_identify(unsigned int words, struct derived_identity *id)
  * whole of struct derived_reader at once: it may have padding.
  *
  * The inode's owner chooses its generation on ext4 (EXT2_IOC_SETVERSION), but not
- * when it was made (E8b). The path is there for hard links (E6b): a program that
+ * when it was made (E8b). The path is there for hard links (E9): a program that
  * finds its libraries relative to its own place finds other ones there.
  */
 static int compare_readers(const struct derived_reader *derived,
