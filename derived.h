@@ -137,7 +137,7 @@ void derived_root_exit(void);
  * @DERIVED_CAUSE_TPM_LEFT:	something of ours could not be removed from the TPM
  * @DERIVED_CAUSE_ROOT:		the root, and how it came from the TPM
  * @DERIVED_CAUSE_ROOT_CHANGED:	the root is another one than before
- * @DERIVED_CAUSE_SESSION:	what crosses the TPM's bus is not encrypted
+ * @DERIVED_CAUSE_SESSION:	no session encrypts what crosses the TPM's bus
  * @DERIVED_CAUSE_NULL_NAME:	the null primary key's name
  * @DERIVED_CAUSES:		how many there are
  */

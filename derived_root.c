@@ -35,6 +35,7 @@
 
 #include "derived.h"
 #include "tpm2_hmac.h"
+#include "tpm2_session.h"
 
 /* How many wait for the one that is at the TPM. */
 #define TPM_WAITERS		7
@@ -156,7 +157,8 @@ static void note_session(const struct derived_tpm *tpm, bool first,
 
 	if (tpm->unencrypted[0] &&
 	    (first || (otherwise && derived_may_log(DERIVED_CAUSE_SESSION))))
-		pr_notice("no encrypted session: %s\n", tpm->unencrypted);
+		pr_warn("no encrypted session: %s. The root secret crossed the TPM's bus in clear, as require_encryption=0 allows\n",
+			tpm->unencrypted);
 	if (salted &&
 	    (first || ((otherwise || null_changed) &&
 		       derived_may_log(DERIVED_CAUSE_NULL_NAME))))
@@ -275,9 +277,9 @@ static int fetch_locked(struct derived_root *root)
  * Context: process context, of the one who asks; may sleep.
  * Return: 0; -EKEYREJECTED if it is not the root that expect_root= names;
  * -EAGAIN if too many wait, or the TPM is busy; -ENXIO without a TPM 2.0;
- * -EACCES if it refuses; -EIO if it answers nonsense; -EOPNOTSUPP if
- * require_encryption= asks for more than it can; -ETIME; -ENOMEM; -EINTR. On
- * failure @root is wiped.
+ * -EACCES if it refuses; -EIO if it answers nonsense; -EOPNOTSUPP if its answer
+ * would not be encrypted and has to be (require_encryption=); -ETIME; -ENOMEM;
+ * -EINTR. On failure @root is wiped.
  */
 int derived_root_get(struct derived_root *root)
 {
@@ -464,7 +466,8 @@ static struct notifier_block reboot_notifier = {
 /**
  * derived_root_init() - fetch K_root, if there is a TPM already
  *
- * Without one, or if it fails, the first request tries again.
+ * Without one, or if it fails, the first request tries again. That the
+ * administrator has turned a protection off goes to the log, whatever the TPM does.
  *
  * Context: process context, before the key type is registered.
  * Return: 0, or a negative errno if a notifier could not be registered
@@ -473,6 +476,9 @@ int derived_root_init(void)
 {
 	struct derived_root root;
 	int err;
+
+	if (!derived_require_encryption)
+		pr_notice("require_encryption=0: the administrator lets the root secret cross the TPM's bus in clear, where no session encrypts it\n");
 
 	err = register_pm_notifier(&sleep_notifier);
 	if (err)

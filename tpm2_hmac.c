@@ -9,9 +9,9 @@
  * The TPM, and whatever sits on its bus, is not trusted with this kernel: a
  * response is read only as far as it is long, and every field that repeats what
  * was asked for is compared. It is trusted with the secret, of course. The HMAC
- * crosses the bus encrypted (tpm2_session.c); where that cannot be, in clear, and
- * the log says so. What none of this can stop is another one who may open the TPM
- * device: he can create the same primary key.
+ * crosses the bus encrypted (tpm2_session.c); where that cannot be, the fetch
+ * fails, but for require_encryption=0. What none of this can stop is another one
+ * who may open the TPM device: he can create the same primary key.
  *
  * Nothing here looks at current: the conversation is held by a worker, which no
  * signal reaches (derived_root.c). What there is to say goes to who asked.

@@ -34,7 +34,7 @@ struct derived_root {
  * @firmware:	TPM_PT_FIRMWARE_VERSION_1 and _2
  * @cause:	of a failure
  * @why:	it failed, in words
- * @unencrypted: why no session protected the answer, in words, or empty
+ * @unencrypted: why no session protects the answer, in words, or empty
  * @left:	handle of an object that could not be removed from the TPM, or 0
  */
 struct derived_tpm {
@@ -44,8 +44,8 @@ struct derived_tpm {
 	char vendor[5];
 	u32 firmware[2];
 	enum derived_cause cause;
-	char why[128];
-	char unencrypted[80];
+	char why[320];
+	char unencrypted[96];
 	u32 left;
 };
 

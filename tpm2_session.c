@@ -10,9 +10,12 @@
  * A session without a salt protects nothing at all: authValue is empty, so the
  * key could be computed from what crosses the bus.
  *
- * Not protected from: who alters the traffic. He can put a key of his own in the
- * null primary's place, and nothing in here can tell. Its name goes to the log,
- * for an administrator to have it certified by the TPM's endorsement key.
+ * An attacker who alters the traffic can put a key of his own in the null
+ * primary's place, and nothing in here can tell. Its name goes to the log, for an
+ * administrator to have it certified by the TPM's endorsement key. And he can
+ * forge errors, which nothing authenticates: "no such session", for one. So by
+ * default (require_encryption) such an error ends the fetch, and leads to nothing
+ * that he could read.
  *
  * The first parameter of a response is encrypted by XOR obfuscation (Part 1,
  * 21.2) and not by AES-128-CFB. Every TPM has both. XOR needs nothing but KDFa;
@@ -45,9 +48,9 @@
 #define TPM_PT_HR_TRANSIENT_AVAIL 0x00000207
 #define TPM_RC_FMT1		0x080
 
-static bool require_encryption;
-module_param(require_encryption, bool, 0444);
-MODULE_PARM_DESC(require_encryption, "fetch no root secret that would cross the TPM's bus unencrypted (default: no)");
+bool derived_require_encryption = true;
+module_param_named(require_encryption, derived_require_encryption, bool, 0444);
+MODULE_PARM_DESC(require_encryption, "fetch no root secret that would cross the TPM's bus unencrypted (default); 0: an attacker on the bus can have it sent in clear");
 
 static const char * const kind_words[] = {
 	[DERIVED_SESSION_PASSWORD] =
@@ -497,9 +500,9 @@ static int start_auth_session(struct derived_session *session,
 
 /*
  * Whether an error says that the TPM cannot do this: that it has no such command,
- * or does not like a parameter ("format one", Part 2, 6.6.2). Not if it is busy
- * or failed: to send in clear, for that, what would else be encrypted, is worse
- * than to try again.
+ * or does not like a parameter ("format one", Part 2, 6.6.2). The error may be
+ * forged, so only require_encryption=0 lets it lead to a fetch in clear. An error
+ * that will pass (busy, failed) never does: another try is better than that.
  */
 static bool is_unsupported(int rc)
 {
@@ -550,7 +553,8 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 	if (!is_unsupported(rc))
 		return derived_tpm_fail_rc(tpm, command, rc);
 	snprintf(tpm->unencrypted, sizeof(tpm->unencrypted),
-		 "the TPM has no such session (%s: TPM_RC 0x%03x)", command, rc);
+		 "the TPM, or an attacker on its bus, refused it (%s: TPM_RC 0x%03x)",
+		 command, rc);
 	return 1;
 }
 
@@ -620,11 +624,10 @@ static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
  * @tpm:	what there is to say about it: .session, .null_name, and if nothing
  *		is encrypted, .unencrypted
  *
- * The TPM layer's, if the kernel has them; else one of our own; else none, unless
- * require_encryption=1.
- *
- * Who alters the traffic can make it none, as he can put himself in the middle
- * of an encrypted one.
+ * The TPM layer's, if the kernel has them; else one of our own; else none, but
+ * only with require_encryption=0: an attacker who alters the traffic can make it
+ * none. By default he only makes the fetch fail, and no command that is about the
+ * root secret has been sent then.
  *
  * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
  * Return: 0; -EOPNOTSUPP if it would be none and may not; -EAGAIN, -EIO, -EACCES,
@@ -653,9 +656,9 @@ int derived_session_start(struct derived_session *session,
 		return err;
 
 	tpm->session = kind_words[session->kind];
-	if (session->kind == DERIVED_SESSION_PASSWORD && require_encryption)
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EOPNOTSUPP,
-					"require_encryption=1, and %s",
+	if (session->kind == DERIVED_SESSION_PASSWORD && derived_require_encryption)
+		return derived_tpm_fail(tpm, DERIVED_CAUSE_SESSION, -EOPNOTSUPP,
+					"no encrypted session: %s. Without one the root secret, and so every key, could be read on the TPM's bus. To allow that: \"options derived-keys require_encryption=0\" in /etc/modprobe.d/derived-keys.conf",
 					tpm->unencrypted);
 	return 0;
 }

@@ -54,6 +54,12 @@ struct derived_session {
 	size_t name_len;
 };
 
+/*
+ * The parameter require_encryption=: no root secret crosses the TPM's bus in clear.
+ * Set when the module is loaded, and changed by the KUnit tests alone.
+ */
+extern bool derived_require_encryption;
+
 int derived_session_start(struct derived_session *session,
 			  struct tpm_chip *chip, struct tpm_buf *buf,
 			  bool kernel_can, struct derived_tpm *tpm);

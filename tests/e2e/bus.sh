@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bus.sh: who listens on the TPM's bus does not learn K_root, unless the TPM cannot do better.
+# bus.sh: a listener on the TPM's bus does not learn K_root, unless the administrator allows it
+# (require_encryption=0).
 #
 # swtpm writes down every byte that crosses; bus.observer beside this looks at that, on the host.  In
-# the second boot the TPM refuses to start a session, so the same search finds it there.
+# the second boot an error is forged whenever a session is to be started.  By default that gives the
+# listener nothing; then, with require_encryption=0, the same search finds K_root.
 #
 # vm: boot tpm=golden
 # vm: boot tpm=golden proxy="StartAuthSession:rc=0x2c4"
@@ -16,15 +18,33 @@ use_own_sessions
 parameters=/sys/module/derived_keys/parameters
 status() { sed -n "s/^$1: //p" $parameters/status; }
 
+plan_later
+clear=
+if [ "$BOOT" -eq 2 ]; then
+	ok 'with a forged error the module loads' load_module
+	errno_is 'a request is refused' EOPNOTSUPP derived first '64 path,noread bus v1' @u
+	echo 1 >$parameters/forget
+	errno_is 'so is another, for which the TPM is asked anew' EOPNOTSUPP derived second '32 csum' @u
+	unload_module
+	ok 'with a forged error the module loads with root=transient' load_module root=transient
+	errno_is 'then a request is refused, too' EOPNOTSUPP derived third '64 path,noread bus v1' @u
+	like 'nothing was fetched' "$(cat $parameters/status)" '^root: transient, never fetched$'
+	unload_module
+	like 'the TPM was asked three times for what a session begins with, and for nothing of the root' \
+		"$(ask_observer commands)" '^([3-9]|[1-9][0-9]) null primary keys, 0 of the owner, 0 HMACs$'
+	like 'no piece of K_root has crossed the bus' "$(ask_observer root)" '^0 times, 0 of 25 pieces, in [0-9]{4,} bytes$'
+	like 'nor has the request' "$(ask_observer text 'derived-keys v1 root')" '^0 times, 0 of 13 pieces, '
+	clear=require_encryption=0
+fi
+
 # Four fetches: when the module is loaded, after forget, and for each key with root=transient.
-plan 12
-ok 'the module loads' load_module
+ok 'the module loads' load_module $clear
 ok 'a key is made' keyctl add derived first '64 path,noread bus v1' @u
 echo 1 >$parameters/forget
 ok 'another, for which the root is fetched anew' keyctl add derived second '32 csum' @u
 first=$(status session)
 unload_module
-ok 'the module loads with root=transient' load_module root=transient
+ok 'the module loads with root=transient' load_module root=transient $clear
 for name in third fourth; do
 	ok "the $name key is made" keyctl add derived $name '64 path,noread bus v1' @u
 done
@@ -49,3 +69,5 @@ case $BOOT in
 	;;
 esac
 is 'both kinds of fetch had the same session' "$(status session)" "$first"
+like 'the TPM was asked four times for the root' "$(ask_observer commands)" ' null primary keys, 4 of the owner, 4 HMACs$'
+done_testing

@@ -47,9 +47,10 @@ root 444 root
 status 400 root"
 	is 'root is cached unless it is said' "$(cat $parameters/root)" cached
 	is 'csum_max is 256 MiB unless it is said' "$(cat $parameters/csum_max)" 268435456
+	is 'require_encryption is on unless it is said' "$(cat $parameters/require_encryption)" Y
 	is 'expect_root is empty unless it is said' "$(cat $parameters/expect_root)" ''
 	is 'expect_root is one empty line' "$(wc -c <$parameters/expect_root)" 1
-	for file in root expect_root csum_max status; do
+	for file in root expect_root csum_max require_encryption status; do
 		# Root is stopped by no mode: the file has no ->set, or refuses.
 		fails "even root cannot write $file" bash -c "echo cached >$parameters/$file"
 	done
@@ -118,7 +119,8 @@ bad_values() {
 	for value in root=nonsense root= root root=CACHED root=cache root=transientt root=0 \
 		     expect_root= expect_root expect_root=${golden:1} expect_root=${golden}0 \
 		     expect_root="${golden:0:14}AB" expect_root="0x${golden:2}" expect_root="${golden:0:15}g" \
-		     expect_root="-${golden:1}" csum_max=x csum_max=-1 forget=x status=1; do
+		     expect_root="-${golden:1}" csum_max=x csum_max=-1 require_encryption=x require_encryption= \
+		     forget=x status=1; do
 		fails "the module does not load with '$value'" load_module "$value"
 		like "because '$value' is invalid" "$out" 'Invalid parameters|Invalid argument|Operation not permitted'
 		[ ! -e /sys/module/derived_keys ] || { fail "'$value' leaves nothing"; unload_module; }
@@ -128,6 +130,27 @@ bad_values() {
 	is 'with both of them' "$(cat $parameters/root $parameters/expect_root)" "transient
 $golden"
 	unload_module
+}
+
+# What this does, where it matters: sessions.sh.
+require_encryption() {
+	local value
+	for value in require_encryption=0 require_encryption=n require_encryption=off; do
+		mark
+		ok "$value is taken" load_module "$value"
+		is "and shown ($value)" "$(cat $parameters/require_encryption)" N
+		like "the log says so ($value)" "$(klog_ours)" '^derived: require_encryption=0: the administrator lets '
+		is "the key is the same ($value)" "$(key_of '64 path v1')" "$cached"
+		unload_module
+	done
+	for value in require_encryption=1 require_encryption; do
+		mark
+		ok "$value is taken" load_module "$value"
+		is "and shown ($value)" "$(cat $parameters/require_encryption)" Y
+		unlike "the log says nothing of it ($value)" "$(klog_ours)" require_encryption
+		is "the key is the same ($value)" "$(key_of '64 path v1')" "$cached"
+		unload_module
+	done
 }
 
 expect_root() {
@@ -288,6 +311,7 @@ case $BOOT in
 	timed forgetting
 	timed root_transient
 	timed bad_values
+	timed require_encryption
 	timed expect_root
 	timed check_value
 	timed csum_max

@@ -25,7 +25,8 @@ EVERY_COMMAND = "EVERY_COMMAND" in os.environ
 PATIENCE = 600			# ms, of a driver that is made impatient
 LATE = "delay=900"
 
-# The commands are named as in a rule.  What comes of these two may be that there is no session.
+# The commands are named as in a rule.  What comes of these two may be that there is no session, and
+# then no root secret.
 STARTING = ["CreatePrimary@1", "StartAuthSession@1"]
 
 RETRY, TESTING, COMMAND_CODE, SESSION_MEMORY = 0x922, 0x90a, 0x143, 0x903
@@ -35,17 +36,21 @@ CODES = [0x908, 0x902, SESSION_MEMORY, 0x921, 0x185, 0x98e, COMMAND_CODE, 0x101,
 
 
 class Kind:
-    """A kind of session.  rules: what makes the module have it; ok: what comes of it."""
+    """
+    A kind of session.  rules: what makes the module have it; ok: what comes of it; parameters: the
+    module's.
+    """
 
-    def __init__(self, name, rules, steps, ok):
+    def __init__(self, name, rules, steps, ok, parameters=()):
         self.name, self.rules, self.steps, self.ok = name, rules, steps, ok
+        self.parameters = parameters
 
 
 OWN = Kind("own session", [], STARTING + ["FlushContext@1", "CreatePrimary@2", "HMAC@1",
                                           "FlushContext@2", "GetCapability@1"], "ok")
 PASSWORD = Kind("by password", ["CreatePrimary@1:rc=0x2c4"],
                 ["CreatePrimary@1", "CreatePrimary@2", "HMAC@1", "FlushContext@1",
-                 "GetCapability@1"], "in clear")
+                 "GetCapability@1"], "in clear", ["require_encryption=0"])
 SEQUENCE = Kind("by a sequence", ["HMAC@1:rc=0x143"],
                 OWN.steps[:5] + ["HMAC_Start@1", "SequenceComplete@1"] + OWN.steps[5:], "ok")
 KERNELS = Kind("the kernel's session", [],
@@ -72,7 +77,7 @@ def meaning(kind, step, rc):
         return kind.ok
     format_one = rc <= 0xfff and rc & 0x80
     if step in STARTING and kind is OWN and (rc == COMMAND_CODE or format_one):
-        return "in clear"		# it cannot
+        return "EOPNOTSUPP"		# it cannot, or somebody says so: not in clear
     if step == "HMAC@1" and rc == COMMAND_CODE and kind is not KERNELS:
         return kind.ok			# by a sequence
     if step == "StartAuthSession@1" and kind is KERNELS:
@@ -362,6 +367,11 @@ def main():
     same("an honest TPM gives the golden key, by an own session", outcome(), "ok")
     same("these were the commands", case(), ([], names(OWN.steps)))
     for kind in (OWN, PASSWORD, SEQUENCE):
+        unload_module()
+        case(*kind.rules)
+        load_module("derived-keys", "root=transient", *kind.parameters)
+        same(f"{kind.name}: an honest TPM gives the golden key", outcome(), kind.ok)
+        case()
         return_codes(kind, rng)
         bent(kind)
         resets(kind)

@@ -216,6 +216,13 @@ def unload_module():
     subprocess.run(["rmmod", "derived_keys"], check=True)
 
 
+def use(tpm, kind):
+    """From now on this kind of session, by the module loaded anew."""
+    unload_module()
+    tpm.kind = kind
+    load_module(*kind.parameters)
+
+
 def add_key(desc=b"tpm-faults", kind=b"derived", request=REQUEST):
     """The errno's name, or "ok"."""
     key = keyutils.add_key(kind, desc, request, ctypes.c_size_t(len(request)), SESSION_KEYRING)
@@ -486,12 +493,13 @@ class Kind:
     A kind of session.  rules: what makes the module use it; a test's rule is what the TPM answers
     to these.  ok: what comes of an honest fetch; honest_every: after so many bent answers there is
     one; cut_every: one of so many lengths that an answer may be cut to is tried; may_pass: command
-    code -> field -> what may come of it when that is wrong.
+    code -> field -> what may come of it when that is wrong; parameters: the module's.
     """
 
-    def __init__(self, name, rules, ok, honest_every, cut_every, may_pass):
+    def __init__(self, name, rules, ok, honest_every, cut_every, may_pass, parameters=()):
         self.name, self.rules, self.ok = name, rules, ok
         self.honest_every, self.cut_every, self.may_pass = honest_every, cut_every, may_pass
+        self.parameters = parameters
 
 
 def harmless(ok, *names):
@@ -504,7 +512,7 @@ def harmless(ok, *names):
 OWN = Kind("own session", {}, "ok", 16, 1 if EVERY_BYTE else 8, {
     # If the handle can be no key's the TPM says so by an error of format one: see downgrades().
     CREATE_NULL: {**harmless("ok", "ticket digest", "session attributes"),
-                  "handle": {"EIO", "in clear"}},
+                  "handle": {"EIO", "EOPNOTSUPP"}},
     # To the TPM the session's key is another one then, as if there were a password.
     START_SESSION: {"nonce": "EACCES"},
     # So it is if the sequence is taken for the primary key, whose name is not in what is signed.
@@ -517,7 +525,7 @@ PASSWORD = Kind("in clear", {CREATE_NULL: refusal(RC_VALUE)}, "in clear", 1, 1, 
     SEQUENCE_COMPLETE: {"digest": "other root",
                         **harmless("in clear", "ticket tag", "ticket hierarchy",
                                    "session attributes")},
-})
+}, ("require_encryption=0",))
 
 
 def kdfa(key, label, u, v, count):
@@ -613,7 +621,7 @@ def by_sequence(transaction, asked=True):
 
 def learn(tpm, kind):
     """The layouts of this kind's answers, by code."""
-    tpm.kind = kind
+    use(tpm, kind)
     layouts = {}
     for last in (HMAC, SEQUENCE_COMPLETE):
         tpm.rules = {HMAC: refusal(RC_COMMAND_CODE)} if last != HMAC else {}
@@ -623,7 +631,7 @@ def learn(tpm, kind):
         codes += (CREATE_PRIMARY, HMAC) if last == HMAC else SEQUENCE
         layouts.update({code: Layout(code, tpm.answers[code]) for code in codes})
     tpm.rules = {}
-    tpm.kind = OWN
+    use(tpm, OWN)
     return layouts
 
 
@@ -666,25 +674,57 @@ def honest(tpm):
 
 
 def without_session(tpm):
-    """A TPM that cannot have an own session: what it gets, and what the log says."""
+    """
+    A TPM that cannot have an own session, or an attacker who says so: what it is asked for by
+    default and with require_encryption=0, and what the log says.
+    """
     for code, rc, sent in ((CREATE_NULL, 0x2c4, IN_CLEAR), (START_SESSION, 0x2d6, TRANSACTION)):
         desc = f"a TPM that cannot do {NAMES[code]}"
+        reason = "no encrypted session: the TPM, or an attacker on its bus, refused it " \
+                 f"(TPM2_{NAMES[code]}: TPM_RC {rc:#05x}). "
         unload_module()
         lines = len(klog())
         del tpm.seen[:]
         tpm.rules = {code: refusal(rc)}
         load_module()
+        before = STARTING[:STARTING.index(code) + 1]
+        same(f"{desc} is asked for nothing of the root", tpm.seen,
+             [*before, FLUSH] if code == START_SESSION else [*before])
+        said = [line.partition(": refused: ")[2] for line in klog()[lines:]
+                if line.startswith("derived: uid ")]
+        same(f"{desc}: the log says what that means, why it is, and what could be done", said,
+             [reason + "Without one the root secret, and so every key, could be read on the TPM's "
+              'bus. To allow that: "options derived-keys require_encryption=0" in '
+              "/etc/modprobe.d/derived-keys.conf"])
+        del tpm.seen[:]
+        same(f"{desc} is EOPNOTSUPP, by what is remembered", (add_key(), tpm.seen),
+             ("EOPNOTSUPP", []))
+        same(f"{desc} is that if asked, too", (outcome(), status("root check")),
+             ("EOPNOTSUPP", "none"))
         tpm.rules = {}
-        same(f"{desc} is asked by password: the golden root check value",
+        same(f"{desc} once, and can after forget, gives the golden root check value", outcome(),
+             "ok")
+
+        unload_module()
+        lines = len(klog())
+        del tpm.seen[:]
+        tpm.rules = {code: refusal(rc)}
+        load_module("require_encryption=0")
+        tpm.rules = {}
+        same(f"{desc} is asked by password with require_encryption=0: the golden root check value",
              (tpm.seen, status("root check"), session()), (sent, GOLDEN, "in clear"))
         said = [line for line in klog()[lines:] if line.startswith("derived: ")]
-        same(f"{desc}: the log says what that means, and why it is",
+        same(f"{desc}: the log says who allows that, what it means, and why it is",
              [line.split(", TPM:")[0] for line in said],
-             [f"derived: root check value {GOLDEN}, session: password, the TPM's answer crosses "
-              "its bus unencrypted", "derived: no encrypted session: the TPM has no such session "
-              f"(TPM2_{NAMES[code]}: TPM_RC {rc:#05x})"])
+             ["derived: require_encryption=0: the administrator lets the root secret cross the "
+              "TPM's bus in clear, where no session encrypts it",
+              f"derived: root check value {GOLDEN}, session: password, the TPM's answer crosses "
+              f"its bus unencrypted", f"derived: {reason}The root secret crossed the TPM's bus in "
+              "clear, as require_encryption=0 allows"])
         same(f"{desc}: nothing is left in it", tpm.left(), [])
-    same("once it can do both, it is an own session again", outcome(), "ok")
+        same(f"{desc} once, and can after forget, is asked in an own session even then", outcome(),
+             "ok")
+    use(tpm, OWN)
 
 
 # What says that a TPM cannot do this: an error of format one (bit 7), or that there is no such
@@ -701,41 +741,32 @@ POSING = [(2**32 - number, "EIO") for number in (errno.EINTR, errno.ENOMEM, errn
 
 
 def downgrades(tpm):
-    """Which errors make the module ask by password, and that none does if it may not."""
+    """That no error makes the module ask by password, and which do with require_encryption=0."""
     def cases(code, wanted):
         return ((f"TPM_RC {rc:#x}", {code: refusal(rc)}, want) for rc, want in wanted)
 
-    cannot = [(rc, "in clear") for rc in UNSUPPORTED]
+    # attempt() sees to it that nothing is asked by password then.
+    cannot = [(rc, "EOPNOTSUPP") for rc in UNSUPPORTED]
     for code in STARTING:
-        group(tpm, f"errors of {NAMES[code]} that say that the TPM cannot lead to a password",
+        group(tpm, f"errors of {NAMES[code]} that say that the TPM cannot are EOPNOTSUPP",
               cases(code, cannot))
-        group(tpm, f"other errors of {NAMES[code]} do not",
+        group(tpm, f"other errors of {NAMES[code]} are what they are of other commands",
               cases(code, NO_EXCUSE + NONSENSE + POSING))
 
     unload_module()
-    lines = len(klog())
-    load_module("require_encryption=1")
-    same("require_encryption=1 minds no own session",
-         (status("root check"), session()), (GOLDEN, "ok"))
-    cannot = [(rc, "EOPNOTSUPP") for rc in UNSUPPORTED]
+    load_module("require_encryption=0")
+    cannot = [(rc, "in clear") for rc in UNSUPPORTED]
     for code in STARTING:
-        group(tpm, f"with require_encryption=1 errors of {NAMES[code]} that say that the TPM "
-                   "cannot are EOPNOTSUPP", cases(code, cannot))
-        group(tpm, f"with require_encryption=1 other errors of {NAMES[code]} are what they were",
-              cases(code, NO_EXCUSE))
-    said = [line for line in klog()[lines:] if "require_encryption" in line]
-    same("the log says what require_encryption=1 refuses", said[:1],
-         [f'derived: uid 0, "{os.readlink("/proc/self/exe")}": refused: require_encryption=1, and '
-          f"the TPM has no such session (TPM2_{NAMES[CREATE_NULL]}: TPM_RC {RC_VALUE:#05x})"])
-    unload_module()
-    load_module()
+        group(tpm, f"with require_encryption=0 errors of {NAMES[code]} that say that the TPM "
+                   "cannot lead to a password", cases(code, cannot))
+        group(tpm, f"with require_encryption=0 other errors of {NAMES[code]} do not",
+              cases(code, NO_EXCUSE + NONSENSE + POSING))
+    use(tpm, OWN)
 
 
 def another_root(tpm, layouts):
     """With a password session nothing protects the digest: but it is noticed."""
-    unload_module()
-    tpm.kind = PASSWORD
-    load_module()
+    use(tpm, PASSWORD)
     same("in clear, the golden root check value",
          (status("root check"), session()), (GOLDEN, "in clear"))
     lines = len(klog())
@@ -748,7 +779,7 @@ def another_root(tpm, layouts):
          [f"derived: the root changed: its check value was {GOLDEN}. Every key is another one now",
           f"derived: root check value {status('root check')}"])
     same("an honest answer is the golden root again", outcome(), "in clear")
-    tpm.kind = OWN
+    use(tpm, OWN)
 
 
 def remembered(tpm):
@@ -832,12 +863,12 @@ def return_codes(tpm, layouts):
               ((f"TPM_RC {rc:#x}", layout.rules(refusal(rc)), want) for rc, want in POSING))
 
     # An own session is over with TPM2_HMAC: who then denies that there is one gains nothing.
-    deniable = STARTING if tpm.kind is OWN else (HMAC,)
+    deniable = {code: "EOPNOTSUPP" for code in STARTING} if tpm.kind is OWN else {HMAC: "in clear"}
 
     def forged():
         for code, layout in layouts.items():
             for rc in (RC_COMMAND_CODE, 0x101):
-                want = "in clear" if rc == RC_COMMAND_CODE and code in deniable else "EIO"
+                want = deniable.get(code, "EIO") if rc == RC_COMMAND_CODE else "EIO"
                 yield (f"{NAMES[code]}: TPM_RC {rc:#x}",
                        layout.rules(changed(lambda r, rc=rc: error(rc))), want, layout.hidden())
     group(tpm, "errors of a TPM that did as it was told are EIO, unless they lead elsewhere",
@@ -931,7 +962,7 @@ def flips(tpm, layout, mask, without=()):
     def want(at, name):
         # TPM_RC 0x080 is of format one: see downgrades().
         if layout.code in STARTING and name == "return code" and at == 9 and mask == 0x80:
-            return "in clear"
+            return "EOPNOTSUPP"
         return may_pass.get(name, "EIO")
 
     def cases():
@@ -1022,7 +1053,7 @@ def digests(tpm, layouts):
 
 
 def identification(tpm):
-    tpm.kind = PASSWORD
+    use(tpm, PASSWORD)
     length = len(tpm.answers[GET_CAPABILITY])
     rules = [(f"byte {at}", flip(at, 0x80)) for at in range(length)] + \
         [(f"{n} bytes", changed(lambda r, n=n: resized(r[:n]))) for n in range(10, length, 3)] + \
@@ -1034,7 +1065,7 @@ def identification(tpm):
     same("a TPM whose maker has an odd name gives a key", outcome(), "in clear")
     tpm.rules = {}
     same("status shows nothing odd of it", status("TPM vendor"), "???A")
-    tpm.kind = OWN
+    use(tpm, OWN)
 
 
 def replays(tpm, layouts, root):
@@ -1049,10 +1080,17 @@ def replays(tpm, layouts, root):
     same("the encrypted digests of two fetches and the root secret are three different ones",
          (got, len({first, digest(), root}), len(root)), (["ok"] * 2, 3, 32))
     same("the root secret does not cross the bus", [m.hex() for m in tpm.traffic if root in m], [])
-    tpm.kind = PASSWORD
+    for code in STARTING:
+        tpm.traffic.clear()
+        tpm.rules = {code: refusal(RC_VALUE)}
+        same(f"nor if the TPM, or an attacker, refuses {NAMES[code]}",
+             (outcome(), len(tpm.traffic) > 1, any(root in m for m in tpm.traffic)),
+             ("EOPNOTSUPP", True, False))
+    tpm.rules = {}
+    use(tpm, PASSWORD)
     same("it does without an own session", (outcome(), any(root in m for m in tpm.traffic)),
          ("in clear", True))
-    tpm.kind = OWN
+    use(tpm, OWN)
     tpm.rules = {HMAC: refusal(RC_COMMAND_CODE)}
     got = outcome()
     tpm.rules = {}
@@ -1291,7 +1329,7 @@ def main():
         busy(tpm)
         downgrades(tpm)
         for kind, of_kind in layouts.items():
-            tpm.kind = kind
+            use(tpm, kind)
             return_codes(tpm, of_kind)
             for layout in of_kind.values():
                 truncations(tpm, layout)
@@ -1301,10 +1339,9 @@ def main():
             additions(tpm, of_kind)
             sizes(tpm, of_kind)
             authorizations(tpm, of_kind)
-        tpm.kind = PASSWORD
         consistent_lies(tpm, layouts[PASSWORD][CREATE_PRIMARY])
         digests(tpm, layouts[PASSWORD])
-        tpm.kind = OWN
+        use(tpm, OWN)
         consistent_lies(tpm, layouts[OWN][CREATE_NULL])
         points_of_the_curve(tpm, layouts[OWN][CREATE_NULL])
         replays(tpm, layouts[OWN], root)
@@ -1313,10 +1350,10 @@ def main():
         same("no nonce and no key that is to be used once was used twice",
              (len(Vtpm.fresh) > 1000, Vtpm.reused), (True, []))
 
-        # Thousands of failures of four causes, at most one line per cause and minute, and for each
+        # Thousands of failures of five causes, at most one line per cause and minute, and for each
         # time that the module was loaded.
         lines = [line for line in klog() if ": refused: " in line]
-        most = 4 * (loads + int((time.monotonic() - began) / 60))
+        most = 5 * (loads + int((time.monotonic() - began) / 60))
         point("all these failures left few lines in the log",
               [] if 0 < len(lines) <= most else [f"{len(lines)} lines, at most {most}", *lines])
 

@@ -3,8 +3,9 @@
  * KUnit tests of the conversation with the TPM: what the TPM says is bent in every
  * place, one at a time. tpm2_hmac.c includes this file.
  *
- * A conversation of swtpm's, without a session (vectors.h), is played back. With
- * one, no two conversations are alike: tests/e2e/tpm-faults.sh has those.
+ * A conversation of swtpm's, without a session (vectors.h), is played back, as it
+ * is with require_encryption=0. With a session no two conversations are alike:
+ * tests/e2e/tpm-faults.sh has those.
  */
 
 #include <kunit/static_stub.h>
@@ -301,6 +302,30 @@ static void honest_test(struct kunit *test)
 						  NULL, 0), GOLDEN_ROOT_CHECK);
 }
 
+/* The same TPM by default: it is asked for nothing that must not be read. */
+static void in_clear_test(struct kunit *test)
+{
+	struct fake_tpm *tpm = make_tpm(test);
+	struct derived_tpm about;
+	u8 root[DERIVED_ROOT_SIZE];
+	int i;
+
+	derived_require_encryption = true;
+	KUNIT_EXPECT_EQ(test, converse(test, tpm, NULL, root, &about),
+			-EOPNOTSUPP);
+	KUNIT_EXPECT_NULL(test, memchr_inv(root, UNTOUCHED, sizeof(root)));
+	for (i = 0; i < SAYINGS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, tpm->said[i], 0, "%s",
+				    exchanges[i].name);
+	KUNIT_EXPECT_EQ(test, tpm->refused_sessions, 1);
+	KUNIT_EXPECT_EQ(test, about.cause, DERIVED_CAUSE_SESSION);
+	/* Where the line begins and ends: all of it had room. */
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(about.why, "TPM_RC 0x2c4)"),
+				  "%s", about.why);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(about.why, "derived-keys.conf"),
+				  "%s", about.why);
+}
+
 /* What must come of a bent response in a whole conversation. */
 static void bend_conversation(struct kunit *test, const struct bent *bent)
 {
@@ -587,8 +612,23 @@ static void failure_test(struct kunit *test)
 	}
 }
 
+static bool require_encryption_before;
+
+static int tpm_init(struct kunit *test)
+{
+	require_encryption_before = derived_require_encryption;
+	derived_require_encryption = false;
+	return 0;
+}
+
+static void tpm_exit(struct kunit *test)
+{
+	derived_require_encryption = require_encryption_before;
+}
+
 static struct kunit_case tpm_cases[] = {
 	KUNIT_CASE(honest_test),
+	KUNIT_CASE(in_clear_test),
 	KUNIT_CASE(odd_commands_test),
 	KUNIT_CASE(flush_test),
 	KUNIT_CASE(failure_test),
@@ -598,6 +638,8 @@ static struct kunit_case tpm_cases[] = {
 
 static struct kunit_suite tpm_suite = {
 	.name = "derived-keys-tpm",
+	.init = tpm_init,
+	.exit = tpm_exit,
 	.test_cases = tpm_cases,
 };
 
