@@ -2,11 +2,13 @@
 /*
  * addkey: add_key(2) or request_key(2) with any bytes, and the errno by name.
  *
- *	addkey [-r] [-x] [-n LEN] TYPE DESCRIPTION PAYLOAD KEYRING
+ *	addkey [-r] [-x] [-n LEN] [-b ARGUMENT] TYPE DESCRIPTION PAYLOAD KEYRING
  *
  * -r: request_key(2), with PAYLOAD as its callout information (which ends at the first NUL)
  * -x: PAYLOAD is hexadecimal
  * -n LEN: the payload is PAYLOAD repeated and cut to LEN bytes
+ * -b ARGUMENT: "type", "description" or "payload" points to where nothing is; "null": the payload is
+ *	NULL, and its length is that of PAYLOAD
  * KEYRING: @t @p @s @u @us, a serial number, or 0 for none (request_key)
  *
  * Prints the key's serial, or, with exit status 1, the errno's name.
@@ -21,7 +23,7 @@
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: addkey [-r] [-x] [-n LEN] TYPE DESCRIPTION PAYLOAD KEYRING\n");
+	fprintf(stderr, "usage: addkey [-r] [-x] [-n LEN] [-b ARGUMENT] TYPE DESCRIPTION PAYLOAD KEYRING\n");
 	exit(2);
 }
 
@@ -68,16 +70,19 @@ int main(int argc, char **argv)
 	int opt, request = 0, hex = 0;
 	long want = -1;
 	size_t len, total, i;
-	char *payload;
+	char *payload, *const nowhere = (char *)-1L;
+	const char *bad = "";
 	key_serial_t ring, key;
 
-	while ((opt = getopt(argc, argv, "+rxn:")) != -1) {
+	while ((opt = getopt(argc, argv, "+rxn:b:")) != -1) {
 		if (opt == 'r')
 			request = 1;
 		else if (opt == 'x')
 			hex = 1;
 		else if (opt == 'n')
 			want = strtol(optarg, NULL, 10);
+		else if (opt == 'b')
+			bad = optarg;
 		else
 			usage();
 	}
@@ -92,6 +97,17 @@ int main(int argc, char **argv)
 		usage();
 	for (i = 0; i < total; i++)
 		payload[i] = argv[2][i % len];
+
+	if (!strcmp(bad, "type"))
+		argv[0] = nowhere;
+	else if (!strcmp(bad, "description"))
+		argv[1] = nowhere;
+	else if (!strcmp(bad, "payload"))
+		payload = nowhere;
+	else if (!strcmp(bad, "null"))
+		payload = NULL;
+	else if (*bad)
+		usage();
 
 	ring = keyring(argv[3]);
 	if (request)
