@@ -55,6 +55,61 @@ ok 'dmsetup opens it' dmsetup create nas --table "$(table logon:derived:nas)"
 is 'with the same in it' "$(begin $mapping)" "$written"
 ok 'what dmsetup opened, cryptsetup closes' new_cryptsetup close nas
 
+# What changes an open mapping looks the name up again, and takes the key that has it by then.
+# Read past the page cache, which remembers.
+begin_now() { dd if=$mapping bs=64k count=1 iflag=direct status=none | sha256sum | cut -d' ' -f1; }
+forget_keys() { keyctl purge -s logon derived:nas >/dev/null; keyctl purge -s derived nas >/dev/null; }
+resize() { new_cryptsetup resize --batch-mode --size "$1" nas; }
+reload() { dmsetup suspend nas && dmsetup reload nas --table "$(table logon:derived:nas)" && dmsetup resume nas; }
+right_kcv=$(sed -n 's/.* derived   nas: .* kcv://p' /proc/keys)
+like 'the key has a check value' "$right_kcv" '^[0-9a-f]{16}$'
+ok 'the disk is opened once more' open_new %logon:derived:nas
+is 'with the same in it' "$(begin_now)" "$written"
+forget_keys
+fails 'resized while there is no key of that name' resize 4096
+note "cryptsetup 2.8: $out"
+like 'it is ENOKEY' "$out" 'Required key not available'
+is 'the size is what it was' "$(blockdev --getsz $mapping)" 8192
+is 'so is what is in it' "$(begin_now)" "$written"
+ok 'another key takes the name' keyctl request2 derived nas '64 path,logon,noread nas-disk v2' @u
+ok 'TRAP: with it the disk is resized without a word' resize 4096
+isnt 'and something else is in it' "$(begin_now)" "$written"
+is 'which nothing recognizes' "$(blkid -p $mapping; echo $?)" 2
+# The recipe: in a session keyring of its own, in which there is no other key of that name.
+# shellcheck disable=SC2016
+in_session() { # KCV FUNCTION [ARGUMENT...]
+	keyctl session - bash -ec "$(declare -f new_cryptsetup open_new table resize reload)"'
+		disk=$1 mapping=$2
+		keyctl request2 derived nas "64 path,noread,logon,kcv=$3 nas-disk v1" @s
+		"${@:4}"' bash "$disk" "$mapping" "$@"
+}
+fails 'a key that is not the one noted is refused' in_session 0123456789abcdef resize 2048
+like 'by its check value' "$out" 'Key was rejected by service'
+is 'and nothing is resized' "$(blockdev --getsz $mapping)" 4096
+ok 'with the one noted, in a new session, it is resized, to all of the disk' \
+	in_session "$right_kcv" new_cryptsetup resize --batch-mode nas
+is 'the size is the new one' "$(blockdev --getsz $mapping)" 8192
+is 'and the right key is in use again' "$(begin_now)" "$written"
+ok 'TRAP: refreshed, it takes the other key of that name' new_cryptsetup refresh --batch-mode --type plain \
+	--volume-key-keyring=%logon:derived:nas --cipher aes-xts-plain64 --key-size 512 "$disk" nas
+isnt 'and something else is in it' "$(begin_now)" "$written"
+ok 'resizing to the size that it has' in_session "$right_kcv" resize 8192
+isnt 'mends nothing: no key is looked up then' "$(begin_now)" "$written"
+ok 'dmsetup reload in such a session does' in_session "$right_kcv" reload
+is 'the right key is in use' "$(begin_now)" "$written"
+ok 'TRAP: dmsetup reload takes the other key of that name, too' reload
+isnt 'and something else is in it' "$(begin_now)" "$written"
+ok 'closed' new_cryptsetup close nas
+ok 'and opened in such a session' in_session "$right_kcv" open_new %logon:derived:nas
+is 'the right key is in use' "$(begin_now)" "$written"
+forget_keys
+fails 'when the session has ended, nothing is resized' resize 4096
+like 'for there is no key' "$out" 'Required key not available'
+is 'the size is what it was' "$(blockdev --getsz $mapping)" 8192
+is 'so is what is in it' "$(begin_now)" "$written"
+ok 'it is closed' new_cryptsetup close nas
+keyctl request2 derived nas '64 path,logon,noread nas-disk v1' @u >/dev/null
+
 fails 'a key of type derived is not for cryptsetup' open_new %derived:nas
 note "cryptsetup 2.8: $out"
 nothing_open 'no device is left'
@@ -100,5 +155,30 @@ isnt 'with something else in it' "$(begin $mapping)" "$written"
 is 'which nothing recognizes' "$(blkid -p $mapping; echo $?)" 2
 cryptsetup close nas
 nothing_open 'all is closed'
+losetup --detach "$disk"
+
+# LUKS2. What it does with volume keys in a keyring is for keys that cryptsetup itself can read and make.
+truncate -s 24M /run/luks.img
+disk=$(losetup --find --show /run/luks.img) || bail_out "no loop device"
+echo -n passphrase >/run/passphrase
+luks() { # ACTION ARGUMENT...
+	new_cryptsetup "$1" --batch-mode "${@:2}" --type luks2 --key-file=/run/passphrase "$disk" nas
+}
+ok 'LUKS2: the disk is formatted' new_cryptsetup luksFormat --batch-mode --type luks2 --pbkdf pbkdf2 \
+	--pbkdf-force-iterations 1000 --key-size 512 --key-file=/run/passphrase "$disk"
+ok 'LUKS2: its volume key is linked as a key of type user' luks open --link-vk-to-keyring='@u::%user:vk'
+new_cryptsetup close nas
+ok 'LUKS2: and opens the disk' new_cryptsetup open --batch-mode --type luks2 --volume-key-keyring=%user:vk "$disk" nas
+new_cryptsetup close nas
+ok 'LUKS2: or as one of type logon' luks open --link-vk-to-keyring='@u::%logon:nas:vk'
+new_cryptsetup close nas
+fails 'LUKS2: but none of our type is made of it' luks open --link-vk-to-keyring='@u::%derived:vk'
+note "cryptsetup 2.8: $out"
+nothing_open 'LUKS2: nothing is open'
+keyctl add derived vk '64 path vk v1' @u >/dev/null
+fails 'LUKS2: a key of our type is not taken for one' new_cryptsetup open --batch-mode --type luks2 \
+	--volume-key-keyring=%derived:vk "$disk" nas
+note "cryptsetup 2.8: $out"
+nothing_open 'LUKS2: nothing is open'
 losetup --detach "$disk"
 done_testing
