@@ -25,13 +25,17 @@
  * Documentation/derived.rst
  */
 
+#define pr_fmt(fmt) "derived: " fmt
+
 #include <linux/align.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/key-type.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/overflow.h>
+#include <linux/printk.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -274,6 +278,19 @@ static long derived_read(const struct key *key, char *buffer, size_t buflen)
 /* What the twin's name begins with: names of logon keys have a prefix. */
 #define TWIN_PREFIX	"derived:"
 
+/*
+ * Who possesses a twin may use it, and so try every algorithm of AF_ALG on it.
+ * Some give the key away: ghash all of 16 bytes, hmac(poly1305) most of a half
+ * of 32, hmac(xxhash64) all of 32 in some 2^32 calls. Of a longer key each tells
+ * what it makes of the key, and so does essiv() with any checksum: on Linux 6.12,
+ * 314 bits together. Of 64 bytes that leaves 198 unknown.
+ */
+#define TWIN_LENGTH_MIN	64
+
+static bool short_twins;
+module_param(short_twins, bool, 0444);
+MODULE_PARM_DESC(short_twins, "also make twins of less than 64 bytes, which their possessors may be able to read (default: no)");
+
 /* A name that is as long cannot be given to any system call (keyctl.c). */
 #define TWIN_NAME_SIZE	4096
 
@@ -354,6 +371,11 @@ static int serve_request(struct request_key_auth *rka, struct key *authkey)
 	err = derived_parse(rka->callout_info, rka->callout_len, &req);
 	if (err)
 		return err;
+	if ((req.words & DERIVED_LOGON) && req.length < TWIN_LENGTH_MIN &&
+	    !short_twins)
+		return derived_refuse(DERIVED_CAUSE_LOGON, -EOPNOTSUPP,
+				      "a twin of less than %d bytes could be read by way of AF_ALG (see short_twins=)",
+				      TWIN_LENGTH_MIN);
 	err = preparse_request(&req, &prep);
 	if (err)
 		return err;
@@ -431,6 +453,9 @@ static int __init derived_init(void)
 {
 	int err;
 
+	if (short_twins)
+		pr_notice("short_twins=1: who possesses a twin of less than %d bytes may be able to read it\n",
+			  TWIN_LENGTH_MIN);
 	err = derived_identity_init();
 	if (err)
 		return err;

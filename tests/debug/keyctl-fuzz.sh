@@ -26,8 +26,8 @@ user=3001 given=65534		# to whom keys are given
 gone='EACCES ENOKEY EKEYREVOKED EKEYEXPIRED EDQUOT'
 may_come="add_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN
 add_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN ENODEV
-request_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN
-request_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN EDEADLK ELOOP
+request_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN EOPNOTSUPP
+request_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN EDEADLK ELOOP EOPNOTSUPP
 get_keyring_id ok $gone EINVAL
 join_session ok EPERM EFAULT EINVAL EDQUOT EACCES
 update ok $gone EFAULT EINVAL EOPNOTSUPP
@@ -83,6 +83,7 @@ is 'everything that should be so was so' "$(grep '^WRONG' <<<"$out")" ''
 is 'no other errno came than those that may' "$(unexpected "$out" "$may_come")" ''
 missing=''
 for what in 'add_key ok' 'add_key EINVAL' 'add_key ERANGE' 'add_key EDQUOT' 'request_key ok' 'request_key EINVAL' \
+	    'request_key EOPNOTSUPP' \
 	    'read ok' 'read EOPNOTSUPP' 'describe ok' 'search ok' 'link ok' 'unlink ok' 'revoke ok' \
 	    'invalidate ok' 'set_timeout ok' 'clear ok' 'update EOPNOTSUPP' 'instantiate EPERM'; do
 	[ "$(counted "$out" "${what% *}" "${what#* }")" -gt 0 ] || missing+="$what, "

@@ -44,13 +44,15 @@ expect_root 444 root
 forget 200 root
 require_encryption 444 root
 root 444 root
+short_twins 444 root
 status 400 root"
 	is 'root is cached unless it is said' "$(cat $parameters/root)" cached
 	is 'csum_max is 256 MiB unless it is said' "$(cat $parameters/csum_max)" 268435456
 	is 'require_encryption is on unless it is said' "$(cat $parameters/require_encryption)" Y
 	is 'expect_root is empty unless it is said' "$(cat $parameters/expect_root)" ''
 	is 'expect_root is one empty line' "$(wc -c <$parameters/expect_root)" 1
-	for file in root expect_root csum_max require_encryption status; do
+	is 'short_twins is off unless it is said' "$(cat $parameters/short_twins)" N
+	for file in root expect_root csum_max require_encryption short_twins status; do
 		# Root is stopped by no mode: the file has no ->set, or refuses.
 		fails "even root cannot write $file" bash -c "echo cached >$parameters/$file"
 	done
@@ -120,7 +122,7 @@ bad_values() {
 		     expect_root= expect_root expect_root=${golden:1} expect_root=${golden}0 \
 		     expect_root="${golden:0:14}AB" expect_root="0x${golden:2}" expect_root="${golden:0:15}g" \
 		     expect_root="-${golden:1}" csum_max=x csum_max=-1 require_encryption=x require_encryption= \
-		     forget=x status=1; do
+		     short_twins=x forget=x status=1; do
 		fails "the module does not load with '$value'" load_module "$value"
 		like "because '$value' is invalid" "$out" 'Invalid parameters|Invalid argument|Operation not permitted'
 		[ ! -e /sys/module/derived_keys ] || { fail "'$value' leaves nothing"; unload_module; }

@@ -583,6 +583,8 @@ static void do_request(void)
 	if (callout != (char *)buffer || description != name || !is_simple(ring))
 		return;
 	want = len >= PAGE ? EINVAL : request_errno(callout, len, &words);
+	if (!want && (words & LOGON_WORD) && atoi(callout) < 64)
+		want = EOPNOTSUPP;
 	/* Of an empty one nobody is asked, and a key that is found is not compared with the request. */
 	if (len && (key < 0 || is_new))
 		check_errno("request_key", callout, len, words, want, key < 0 ? errno : 0);

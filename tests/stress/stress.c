@@ -214,7 +214,10 @@ static void use_on(void)
 		if (!it->key)
 			what = pick(45);
 		if (what < 45) {
-			it->request = pick(REQUESTS);
+			/* Short ones have no twin. */
+			do
+				it->request = pick(REQUESTS);
+			while (what >= 38 && atoi(requests[it->request]) < 64);
 			it->ring = PICK(rings);
 			words = requests[it->request];
 			snprintf(it->name, sizeof(it->name), "s%d-%u", it->request, pick(4));
