@@ -6,7 +6,8 @@
  *	afalg encrypt|decrypt aead     ALGORITHM KEY IV [AAD] <INPUT >OUTPUT
  *
  * ALGORITHM is the kernel's name of it: "xts(aes)", "ccm(aes)".  KEY is a key's serial number.
- * The key's type must be one that AF_ALG takes: logon on every kernel, derived on a patched one.
+ * The key's type must be one that AF_ALG takes: logon on every kernel, derived (of 32 bytes or more)
+ * on a patched one.
  * IV and AAD are hexadecimal; both are needed again to decrypt.  INPUT is at most 32 KiB.  What
  * aead encrypts ends with a tag of 16 bytes.
  *

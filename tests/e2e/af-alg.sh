@@ -4,7 +4,7 @@
 # af-alg.sh: AF_ALG with a key by its serial, on a stock kernel and with a patched af_alg.
 #
 # What the kernel encrypts, Python decrypts, with the key that derived-keys-recover computes; and
-# the other way round.
+# the other way round.  With the patches, a derived key is for no hash.
 #
 # vm: boot tpm=golden
 
@@ -54,6 +54,13 @@ by_user() {
 	as_user 1000 sh -c 'export PATH='"$PATH"'; cd '$work"; $1"
 }
 same() { cmp "$1" "$2"; }
+# set_key TYPE ALGORITHM SERIAL: "ok" or the errno.  Where the algorithm is restricted, it is not now.
+set_key() {
+	local restrict=/proc/sys/crypto/af_alg_restrict
+	[ ! -e $restrict ] || echo 0 >$restrict
+	python3 "$DERIVED/tests/e2e/use.py" set "$@"
+	[ ! -e $restrict ] || echo 1 >$restrict
+}
 sum() { sha256sum <"$1"; }
 
 # Both types, with the kernel's own af_alg, and with the patched one.
@@ -113,6 +120,21 @@ for af_alg in stock patched; do
 			"afalg decrypt aead 'ccm(aes)' $key $ccm_iv 616164 <$work/cipher"
 		like "$with: for that reason" "$out" 'read: Bad message'
 
+		if [ $type = derived ]; then
+			# What gives keys away, and what cannot bear that 80 bits of it are known.
+			for hash in 'hmac(sha256)' 'hmac(md5)' 'cmac(aes)'; do
+				is "$with: not for $hash" "$(set_key hash "$hash" "$key")" ENOPROTOOPT
+			done
+			is "$with: nor for a random number generator" "$(set_key rng jitterentropy_rng "$key")" ENOPROTOOPT
+			for length in 16 24 31; do
+				short=$(keyctl add derived short "$length path,noread" @s)
+				is "$with: not $length bytes, for a cipher that takes them" \
+					"$(set_key skcipher 'cbc(serpent)' "$short")" EINVAL
+			done
+			short=$(keyctl add derived short "32 path,noread" @s)
+			is "$with: but 32" "$(set_key skcipher 'cbc(serpent)' "$short")" ok
+		fi
+
 		# Whose key it is.
 		fails "$with: a length that is not the algorithm's" \
 			afalg encrypt skcipher 'xts(aes)' "$(keyctl request2 derived odd '40 path,logon' @s >/dev/null
@@ -144,4 +166,13 @@ else
 fi
 ok 'unrestricted, gcm(aes) works' sh -c \
 	"afalg encrypt aead 'gcm(aes)' $key 000102030405060708090a0b <$work/plain >$work/cipher"
+
+# It is the type that counts, and not its name.
+ok 'the module unloads, though the patched af_alg is loaded' unload_module
+ok 'another module registers a type of that name' insmod "$DERIVED/modules/impostor.ko"
+key=$(keyctl add derived impostor 0123456789abcdef0123456789abcdef @s)
+is 'whose keys the patched af_alg does not take' "$(set_key skcipher 'ctr(aes)' "$key")" ENOPROTOOPT
+is 'but one of type user with the same bytes' \
+	"$(set_key skcipher 'ctr(aes)' "$(keyctl add user impostor 0123456789abcdef0123456789abcdef @s)")" ok
+rmmod impostor
 done_testing
