@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * request_parse: derived_request.c as a filter, for tests/fuzz/agree to compare
+ * derived-keys-recover with. Reads requests, each after its length (32 bits, little endian); writes
+ * a line for each: the errno's name, or length, words, check value and length of the mixin.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "derived.h"
+
+int main(void)
+{
+	struct derived_request req;
+	uint32_t len;
+	u8 *data;
+	int err;
+
+	while (fread(&len, sizeof(len), 1, stdin) == 1) {
+		data = malloc(len ? len : 1);	/* of its own, for AddressSanitizer to see its end */
+		if (!data || fread(data, 1, len, stdin) != len)
+			return 1;
+		err = derived_parse(data, len, &req);
+		free(data);
+		switch (err) {
+		case 0:
+			printf("ok %u %u %016llx %zu\n", req.length, req.words,
+			       (unsigned long long)req.kcv, req.mixin_len);
+			break;
+		case -EINVAL:
+			puts("EINVAL");
+			break;
+		case -ERANGE:
+			puts("ERANGE");
+			break;
+		case -E2BIG:
+			puts("E2BIG");
+			break;
+		default:
+			printf("%d\n", err);
+		}
+	}
+	return ferror(stdin) ? 1 : 0;
+}
