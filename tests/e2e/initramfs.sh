@@ -34,7 +34,40 @@ case $BOOT in
 	ok 'it takes a file system' mkfs.ext4 -q /dev/mapper/nas
 	ok 'which is mounted' mount /dev/mapper/nas /mnt
 	echo 'what is on the NAS' >/mnt/file
+
+	# The hook, for a kernel without the module: is the root on the disk?  It is, for what is run in a
+	# chroot on it.  scripts/check-initramfs has the rest, in mkinitramfs.
+	mkdir /var/hook
+	cp "$DERIVED/examples/initramfs-tools/hooks/derived-keys" /var/hook/
+	hook() { env DESTDIR=/var/hook verbose=n __MODULES_TO_ADD=/var/hook/add version=99.0-new "$@" sh /var/hook/derived-keys; }
+	fstab() { echo "$1 / ext4 defaults 0 1" >/etc/fstab; }
+	cannot_boot='^E: derived-keys: The root is on the disk nas, so the kernel 99.0-new could not boot\.$'
+	is 'the root is on another disk' "$(findmnt -n -v -o SOURCE /)" /dev/vda
+	rm -f /etc/fstab
+	ok 'so the hook succeeds' hook
+	like 'with a warning' "$out" '^W: derived-keys: the module derived-keys is not installed for the kernel 99.0-new\.$'
+	fstab "UUID=$(blkid -p -o value -s UUID /dev/vda)"
+	ok 'fstab says the same: it succeeds' hook
+	fstab "UUID=$(blkid -p -o value -s UUID /dev/mapper/nas)"
+	fails 'fstab has the UUID of what is on the disk: it fails' hook
+	like 'and says why' "$out" "$cannot_boot"
+	cp -a /bin /lib /lib64 /sbin /mnt/
+	for dir in usr etc var proc sys dev; do
+		mkdir /mnt/$dir
+		mount --bind /$dir /mnt/$dir
+	done
+	fails 'with the root on it, mounted, it fails' hook chroot /mnt
+	like 'and says why' "$out" "$cannot_boot"
+	umount /mnt/{usr,etc,var,proc,sys,dev}
 	umount /mnt
+	dmsetup create upper --table '0 64 linear /dev/mapper/nas 0'
+	dmsetup create uppermost --table '0 64 linear /dev/mapper/upper 0'
+	fstab /dev/mapper/uppermost
+	fails 'or a device that is made of it' hook
+	like 'and says why' "$out" "$cannot_boot"
+	dmsetup remove uppermost
+	dmsetup remove upper
+	rm /etc/fstab
 	like 'with the key, it shows that' "$(blkid -p /dev/mapper/nas)" 'TYPE="ext4"'
 	ok 'it closes' derived-nas close
 	fails 'closed, it is closed' dmsetup info nas
