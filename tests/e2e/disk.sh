@@ -123,6 +123,14 @@ case $BOOT in
 		ok 'it is closed' close_disk
 		ok 'the twin of the same key opens it too' open_disk logon:derived:nas2
 		is 'and shows the same' "$(compare $mapping $state/plain)" 0
+		# What the documentation says of a patched kernel, as it stands there.
+		ln -s "$disk" /dev/sdb
+		for file in README.md derived.rst; do
+			close_disk
+			"$DERIVED/tests/e2e/documented" commands $file :64:derived:nas >/run/open
+			ok "the commands of $file open it" sh /run/open
+			is 'and it shows the same' "$(compare $mapping $state/plain)" 0
+		done
 	fi
 	ok 'it is closed' close_disk
 	sync $image

@@ -93,6 +93,8 @@ case $BOOT in
 	is 'in the initramfs, dm-crypt finds a key in @u' "$(early opens-u)" yes
 	like 'not one that was made in @s' "$(early opens-s)" 'failed'
 	like 'not one that was made in @p' "$(early opens-p)" 'failed'
+	is 'as is documented; it was opened by derived-nas, in "keyctl session -"' \
+		"$("$DERIVED/tests/e2e/documented" row 'the script runs' 'in an initramfs')" 'no yes no yes'
 	like 'what was made in @u is still there' "$(derived_keys)" ' derived +early-u: 64 path'
 	like 'but is not read here, where keyctl is another file' "$(keyctl pipe %derived:early-u 2>&1)" 'Permission denied'
 	is 'and answered, there, to a request of another kind' "$(early request-again)" yes

@@ -21,6 +21,9 @@
 # a keyring that keyctl is given for @s is new, and goes with it.  @p is keyctl's own process's.
 # @u is the user's, so with User= it is another one.
 #
+# The tables of "Which keyring" in Documentation/derived.rst are compared with what is measured, for
+# ExecStartPre= and ExecStart=, too.  logins.sh has the other rows.
+#
 # vm: disk 64M
 # vm: boot tpm=golden
 # vm: boot tpm=golden init=systemd timeout=600
@@ -29,6 +32,7 @@
 . "$DERIVED/tests/lib.sh"
 
 plan_later
+documented() { "$DERIVED/tests/e2e/documented" "$@"; }
 
 # A service of its own, as systemd makes it from these settings.
 service() {
@@ -80,43 +84,55 @@ case $BOOT in
 	like 'and says why' "$(journalctl -b --no-pager -u derived-nas.service)" 'no key, so nas is not opened'
 	fails 'and the disk stays closed' dmsetup info nas
 
-	# probe NAME: what the table says of the process that runs it.
-	cat >/run/probe <<'END'
-#!/bin/bash
-opens() {
-	dmsetup create --noudevsync "$1" \
-		--table "0 64 crypt aes-xts-plain64 :64:logon:derived:$1 0 /dev/vdc 0" 2>"/tmp/$1" &&
-		dmsetup remove --retry --noudevsync "$1" 2>/dev/null && echo yes && return
-	# Only this counts as not found.
-	grep -q 'Required key not available\|Command failed' "/tmp/$1" && echo no
-}
-for keyring in s u p; do
-	keyctl request2 derived "$1-$keyring" "64 path,logon $keyring" @$keyring >/dev/null || echo "no key in @$keyring"
-	echo -n "@$keyring $(opens "$1-$keyring"), "
-done
-export -f opens
-keyctl session - bash -c 'keyctl request2 derived $0 "64 path,logon new" @s >/dev/null && echo -n "new $(opens "$0"), "' "$1-new" 2>/dev/null
-echo "another's $(opens another)"
+	cells=$DERIVED/tests/e2e/keyring-cells
+	# another: whether dm-crypt finds what another service has made in @u.
+	cat >/run/another <<'END'
+#!/bin/sh
+dmsetup create --noudevsync "$1" --table "0 64 crypt aes-xts-plain64 :64:logon:derived:another 0 /dev/vdc 0" 2>/dev/null &&
+	dmsetup remove --retry --noudevsync "$1" && echo yes || echo no
 END
-	chmod 755 /run/probe
+	chmod 755 /run/another
 	keyctl clear @u
 	for user in User=root "$as_1000"; do
 		read -r user caps <<<"$user"
 		ok "a service of another kind makes a key in @u, $user" \
 			service "$user" -- keyctl request2 derived another '64 path,logon another' @u
-		for row in 'private @s yes, @u no, @p no, new yes, another'\''s no' \
-			   'shared @s yes, @u yes, @p no, new yes, another'\''s yes' \
-			   'inherit @s no, @u yes, @p no, new yes, another'\''s yes'; do
-			read -r mode want <<<"$row"
-			is "KeyringMode=$mode, $user" \
-				"$(service "$user" ${caps:+"$caps"} KeyringMode="$mode" -- /run/probe "$mode-${user#*=}")" "$want"
-		done
+		while read -r mode another label <&3; do
+			want=$(documented row 'the script runs' "$label")
+			like "the documentation has a row: $label" "$want" '^(yes|no) (yes|no) no yes$'
+			is "and it is so, $user" \
+				"$(service "$user" ${caps:+"$caps"} KeyringMode="$mode" -- "$cells" "$mode-${user#*=}")" "$want"
+			is "another service's in @u" \
+				"$(service "$user" ${caps:+"$caps"} KeyringMode="$mode" -- /run/another "$mode-${user#*=}")" "$another"
+		done 3<<'END'
+private no in a systemd service (that is, ``KeyringMode=private``)
+shared yes ``KeyringMode=shared``
+inherit yes ``KeyringMode=inherit``
+END
 	done
-	is 'after a login' "$(/run/probe login)" "@s yes, @u yes, @p no, new yes, another's yes"
+	is 'after a login' "$("$cells" login)" "$(documented row 'the script runs' "after a login of root's")"
 	like 'private is the default' "$(systemctl show -p KeyringMode derived-nas.service)" 'KeyringMode=private'
+	# shellcheck disable=SC2016
 	is 'private: with a link to @u, what is in it is found' \
-		"$(service -- sh -c 'keyctl link @u @s; exec /run/probe linked')" \
-		"@s yes, @u yes, @p no, new yes, another's yes"
+		"$(service -- sh -c 'keyctl link @u @s; exec "$1" linked' sh "$cells")" 'yes yes no yes'
+
+	# What ExecStartPre= has made.
+	for mode in private shared inherit; do
+		cat >/run/systemd/system/pre-$mode.service <<END
+[Service]
+Type=oneshot
+KeyringMode=$mode
+ExecStartPre=$cells pre-$mode make
+ExecStart=$cells pre-$mode use
+StandardOutput=append:/run/pre-$mode
+END
+		systemctl daemon-reload
+		ok "a service with KeyringMode=$mode has an ExecStartPre=" systemctl start pre-$mode.service
+		want=$(documented row 'both are in' "\`\`KeyringMode=$mode\`\`")
+		like 'the documentation has a row for it' "$want" '^no (yes|no) no no$'
+		is 'and ExecStart= finds just that' "$(cat /run/pre-$mode)" "$want"
+	done
+	is 'there are no other rows' "$(documented labels 'both are in' | wc -l)" 3
 
 	# The other consumers.
 	# shellcheck disable=SC2016
