@@ -3,7 +3,7 @@
 #
 # sshd.sh: Debian's sshd with a host key that is made at each start, by examples/ssh-host-key.
 #
-# Boot 1 starts it by hand, boot 2 has it started by systemd, boot 3 is on another machine.
+# Boot 1 starts it by hand, boot 2 has it started by systemd, by sockets, too; boot 3 is on another machine.
 #
 # vm: boot tpm=golden
 # vm: boot tpm=golden init=systemd timeout=400
@@ -20,9 +20,10 @@ notes=/var/sshd
 
 scan() { ssh-keyscan -q -T 60 127.0.0.1 2>/dev/null; }
 # A client that believes nothing but its known_hosts.
+SSH_OPTIONS=()
 client() {
 	ssh -i "$notes/${LOGIN_KEY-client}" -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes \
-		-o UserKnownHostsFile=$notes/known_hosts root@127.0.0.1 "$@" 2>&1
+		-o UserKnownHostsFile=$notes/known_hosts "${SSH_OPTIONS[@]}" root@127.0.0.1 "$@" 2>&1
 }
 start_by_hand() {
 	mkdir -p /run/sshd
@@ -38,10 +39,11 @@ case $BOOT in
 1)
 	mkdir $notes
 	install_module
-	install -m 755 "$example/derived-ssh-host-key" /usr/local/sbin/
-	install -m 644 "$example/derived-ssh-host-key.conf" /etc/ssh/sshd_config.d/
-	install -m 644 "$example/derived-ssh-host-key.service" /etc/systemd/system/
-	rm -f /etc/ssh/ssh_host_*
+	# As the example says, but for what needs systemd.
+	sed -n 's/^#\t//p' "$example/derived-ssh-host-key" | grep -v ^systemctl >$notes/install
+	like 'the example says how to install it' "$(cat $notes/install)" '^rm -f /etc/ssh/ssh_host_'
+	# shellcheck disable=SC2016
+	ok 'and that works' sh -ec 'cd "$1" && . "$2"' sh "$example" $notes/install
 	ok 'the service is enabled' systemctl enable derived-ssh-host-key.service
 	ssh-keygen -q -t ed25519 -N '' -f $notes/client
 	ssh-keygen -q -t ed25519 -N '' -f $notes/stranger
@@ -80,6 +82,74 @@ print(public.public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH).decode())'
 	;;
 2)
 	systemctl start systemd-user-sessions.service	# else a login is told to come back later
+
+	# Sockets: one of systemd-ssh-generator, and one as Fedora and others have it.  A connection comes
+	# while the key is not there yet: it is made when it is told to.
+	unit_dir=/run/systemd/system drop_in=wait-for-derived-ssh-host-key.conf
+	mkdir $unit_dir/derived-ssh-host-key.service.d
+	cat >$unit_dir/derived-ssh-host-key.service.d/slow.conf <<'END'
+[Service]
+ExecStartPre=/bin/sh -c 'until [ -e /run/make-it ]; do sleep 0.1; done'
+END
+	cat >$unit_dir/sshd.socket <<'END'
+[Socket]
+ListenStream=127.0.0.1:2222
+Accept=yes
+END
+	systemctl daemon-reload
+	ok 'sshd is started by a socket of systemd-ssh-generator' systemctl start sshd-unix-local.socket
+	ok 'and by one for sshd@.service' systemctl start sshd.socket
+	sockets=("-o HostKeyAlias=127.0.0.1 -p 2222" "-o HostKeyAlias=127.0.0.1 -o ProxyUseFdpass=yes
+		-o ProxyCommand='/usr/lib/systemd/systemd-ssh-proxy unix/run/ssh-unix-local/socket 22'")
+	by_socket() { eval "SSH_OPTIONS=($1)"; client echo logged in; }
+
+	systemctl start --no-block derived-ssh-host-key.service
+	for number in 0 1; do
+		rm -rf /run/waited
+		(by_socket "${sockets[number]}" >/run/said; touch /run/waited) &
+		sleep 8
+		fails "while the key is being made, the first connection waits ($number)" test -e /run/waited
+		is 'the key is not there yet' "$(systemctl show -P ActiveState derived-ssh-host-key.service)" activating
+		touch /run/make-it
+		wait
+		is 'and is let in' "$(cat /run/said)" 'logged in'
+		rm /run/make-it
+		systemctl stop derived-ssh-host-key.service
+		umount ${host_key%/*}
+	done
+	is 'a connection has the key made, if it is not being made' \
+		"$(touch /run/make-it; by_socket "${sockets[0]}"; rm /run/make-it)" 'logged in'
+	systemctl stop derived-ssh-host-key.service
+	umount ${host_key%/*}
+
+	# Without the drop-ins it is as it would be.
+	mkdir /run/drop-ins
+	mv /etc/systemd/system/ssh*.service.d /run/drop-ins/
+	systemctl daemon-reload
+	systemctl start --no-block derived-ssh-host-key.service
+	for number in 0 1; do
+		like "without the drop-ins, it is turned away ($number)" "$(by_socket "${sockets[number]}")" \
+			'Connection (closed|reset) by'
+	done
+	like 'for there is no key' "$(journalctl -b --no-pager)" 'no hostkeys available'
+	mv /run/drop-ins/* /etc/systemd/system/
+	touch /run/make-it
+	until_is active systemctl show -P ActiveState derived-ssh-host-key.service
+
+	# Every unit that starts an sshd, here or elsewhere.
+	for unit in ssh sshd ssh@ sshd@ sshd-unix-local@ sshd-unix-export@ sshd-vsock@; do
+		[ -n "$(systemctl cat "${unit/@/@1}.service" 2>/dev/null)" ] ||
+			printf '[Service]\nExecStart=/usr/sbin/sshd -i\n' >$unit_dir/$unit.service
+		systemctl daemon-reload
+		is "$unit.service waits for the key" "$(systemctl show -P After "${unit/@/@1}.service" | tr ' ' '\n' |
+			grep '^derived')" derived-ssh-host-key.service
+		ok "by the drop-in" test -e /etc/systemd/system/$unit.service.d/$drop_in
+	done
+	systemctl stop sshd.socket sshd-unix-local.socket derived-ssh-host-key.service
+	umount ${host_key%/*}
+	rm -r $unit_dir/derived-ssh-host-key.service.d
+	systemctl daemon-reload
+
 	ok 'systemd starts ssh.service' systemctl start ssh.service
 	is 'and the host key before it' "$(systemctl is-active derived-ssh-host-key.service)" active
 	is 'after a reboot, the host key is the same' "$(scan)" "$(cat $notes/known_hosts)"
