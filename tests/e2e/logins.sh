@@ -123,7 +123,7 @@ fails 'closed, it shows no file system' blkid -p /dev/sdb
 
 # What a place is to do, all in one visit: "== NAME", and what it prints.
 job() {	# PLACE
-	echo "echo '== table'; $DERIVED/tests/e2e/keyring-cells $1"
+	echo "exec 2>&1; echo '== table'; $DERIVED/tests/e2e/keyring-cells $1"
 	echo "echo '== first'; sh $jobs/first; keyctl clear @u"
 	for file in "$jobs"/open-*; do
 		case $1:$file in
