@@ -12,6 +12,7 @@
 # vm: boot tpm=golden timeout=300 args="ima_policy=tcb|appraise_tcb ima_appraise=fix"
 # vm: boot tpm=golden args="ima_hash=sha1"
 # vm: boot tpm=golden timeout=300 args="ima_hash=sha512 ima_policy=tcb"
+# vm: long[7.3] four boots, of which one measures all that it runs
 
 . "$DERIVED/tests/lib.sh"
 

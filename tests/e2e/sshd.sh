@@ -9,7 +9,6 @@
 # vm: boot tpm=golden init=systemd timeout=400
 # vm: boot tpm=other
 # vm: long[6.12] systemd starts
-# vm: long[7.3] systemd starts
 
 . "$DERIVED/tests/lib.sh"
 

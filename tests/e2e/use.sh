@@ -10,6 +10,7 @@
 #
 # vm: boot tpm=golden timeout=600
 # vm: not-on[debug] it has few algorithms
+# vm: long[7.3] each algorithm is keyed with twins of 52 lengths
 
 . "$DERIVED/tests/lib.sh"
 
