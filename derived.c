@@ -279,11 +279,12 @@ static long derived_read(const struct key *key, char *buffer, size_t buflen)
 #define TWIN_PREFIX	"derived:"
 
 /*
- * Who possesses a twin may use it, and so try every algorithm of AF_ALG on it.
- * Some give the key away: ghash all of 16 bytes, hmac(poly1305) most of a half
- * of 32, hmac(xxhash64) all of 32 in some 2^32 calls. Of a longer key each tells
- * what it makes of the key, and so does essiv() with any checksum: on Linux 6.12,
- * 314 bits together. Of 64 bytes that leaves 198 unknown.
+ * The possessor of a twin may use it, and so can try every algorithm of AF_ALG on
+ * it. Some give a short key away: ghash all of 16 bytes, hmac(poly1305) most of
+ * one half of 32, hmac(xxhash64) all of 32 in some 2^32 calls. Longer keys are
+ * hashed first, and only that hash is learned; essiv() with a checksum gives that
+ * checksum away. On Linux 6.12 this makes 314 bits in all, so 198 of 64 bytes
+ * remain unknown. Documentation/threat-model.rst, "Use".
  */
 #define TWIN_LENGTH_MIN	64
 
@@ -454,7 +455,7 @@ static int __init derived_init(void)
 	int err;
 
 	if (short_twins)
-		pr_notice("short_twins=1: who possesses a twin of less than %d bytes may be able to read it\n",
+		pr_notice("short_twins=1: the possessor of a twin of less than %d bytes may be able to read it\n",
 			  TWIN_LENGTH_MIN);
 	err = derived_identity_init();
 	if (err)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which files execve(2) has opened for somebody else than itself.
+ * Files that execve(2) opens and then hands to an interpreter.
  *
  * Gate G2 (ima_mix.c) takes a file with __FMODE_EXEC for one that a program was
  * run from. But execve(2) lets such a file out: by the flags O and C of
@@ -49,11 +49,12 @@ static struct linux_binfmt onlooker = {
 /**
  * derived_exec_init() - look on from now on
  *
- * What an interpreter has got before is not seen: load the module before users
+ * A file that an interpreter got before is not seen: load the module before users
  * can log in.
  *
- * Before all formats that load something: those that come to stand before this
- * one later are binfmt_misc's kind, which only name an interpreter.
+ * insert_binfmt() puts this format before all that load something. A format that
+ * is inserted later stands before this one, but is of binfmt_misc's kind: it only
+ * names an interpreter.
  *
  * Context: process context, as the last thing that is done while the module is
  * loaded: if that failed, it would not wait for an execve(2) in look_on().

@@ -227,8 +227,11 @@ access_lists() {
 	done
 }
 
+getattrs() { awk '$1 == "getattr" { print $2 }' $tracing/kprobe_profile; }
+
 # A file server may be asked each time. Nobody vouches for contents, but for root who says so.
 nfs() {
+	local before id
 	modprobe -a nfsd nfsv3
 	mount -t nfsd nfsd /proc/fs/nfsd
 	echo "$data/tree 127.0.0.1(ro,fsid=0,no_subtree_check)" >/etc/exports
@@ -248,6 +251,19 @@ nfs() {
 	unload_module
 	ok 'csum_fs= takes it' load_module csum_fs=cifs,nfs
 	same 'nfs, with csum_fs='
+	# The key's lock is held while it is read, and the lock of the key types while it is derived.
+	echo 'p:getattr nfs:nfs_getattr' >>$tracing/kprobe_events
+	echo 1 >$tracing/events/kprobes/getattr/enable
+	before=$(getattrs)
+	$x '32 path' -3 >/dev/null
+	id=$(keyctl search @s derived attack)
+	is 'nfs: a key is read' "$($x "read $id")" "$path"
+	keyctl unlink "$id" @s
+	is 'nfs: nobody asked the file system for stat(2)' "$(getattrs)" "$before"
+	stat $x >/dev/null
+	isnt 'nfs: where stat(1) does' "$(getattrs)" "$before"
+	echo 0 >$tracing/events/kprobes/getattr/enable
+	echo '-:getattr' >>$tracing/kprobe_events
 	unload_module
 	# shellcheck disable=SC2119
 	load_module

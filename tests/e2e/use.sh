@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# use.sh: who may use a key does not read it: what AF_ALG gives away of twins, and that short ones are refused.
+# use.sh: the possessor of a key uses it and does not read it: what AF_ALG gives away of twins, and that
+# short ones are refused.
 #
 # All of it as a user without privileges, on the stock kernel.  The walk keys each algorithm that there
 # is with twins of each length; use-6.12.list and use-7.3.list say which take which.  When a kernel
@@ -59,7 +60,7 @@ unload_module
 klog_mark
 ok 'the module loads with short_twins=1' load_module short_twins=1
 like 'and says so in the log' "$(klog_ours)" \
-	'^derived: short_twins=1: who possesses a twin of less than 64 bytes may be able to read it$'
+	'^derived: short_twins=1: the possessor of a twin of less than 64 bytes may be able to read it$'
 for length in 16 32 63; do
 	like "a twin of $length bytes is made" "$(by_user "twin $length; cat /proc/keys")" "logon +derived:use-$length: $length\$"
 done
