@@ -6,7 +6,6 @@
 #define _DERIVED_H
 
 #include <linux/bits.h>
-#include <linux/time64.h>
 #include <linux/types.h>
 #include <crypto/sha2.h>
 
@@ -182,8 +181,8 @@ void derived_log(enum derived_cause cause, const char *fmt, ...);
  *		numbers and generations
  * @ino:	inode number of its executable, as stat(2) says
  * @generation:	of that inode number
- * @btime:	when that inode was made, as statx(2) says; 0 where the file
- *		system does not know, or would have to ask somewhere
+ * @btime:	when that inode was made, as statx(2) says, in ns since 1970; 0 where
+ *		the file system does not know, or would have to ask somewhere
  * @path_hash:	of the executable's path, keyed at random: to be compared only
  * @euid:	its effective user id in the initial user namespace
  *
@@ -192,7 +191,7 @@ void derived_log(enum derived_cause cause, const char *fmt, ...);
 struct derived_reader {
 	u64 ino;
 	u64 path_hash;
-	struct timespec64 btime;
+	u64 btime;
 	dev_t dev;
 	u32 generation;
 	u32 euid;

@@ -776,7 +776,7 @@ static int identify_reader(const struct derived_identity *id,
 		reader->dev = stat.dev;
 		reader->ino = stat.ino;
 		if (stat.result_mask & STATX_BTIME)
-			reader->btime = stat.btime;
+			reader->btime = timespec64_to_ns(&stat.btime);
 	}
 	reader->generation = real->i_generation;
 	reader->euid = current_init_euid();
@@ -877,7 +877,7 @@ static int compare_readers(const struct derived_reader *derived,
 	if (same_name && derived->dev == reads->dev &&
 	    derived->ino == reads->ino &&
 	    derived->generation == reads->generation &&
-	    timespec64_equal(&derived->btime, &reads->btime))
+	    derived->btime == reads->btime)
 		return 0;
 	if (same_name)
 		return derived_refuse(DERIVED_CAUSE_READER, -EACCES,
