@@ -129,8 +129,10 @@ job() {	# PLACE
 		case $1:$file in
 		# All from there, where neither PATH nor @u is root's; README.md's from everywhere.
 		by_su:* | *README*)
-			# What is left in /proc/keys is a line that ends in LEFT.
+			# What is left in /proc/keys is a line that ends in LEFT. The kernel collects the keys
+			# of a session a little after its end.
 			echo "echo '== ${file##*/}'; sh $file; /usr/sbin/blkid -p -o value -s UUID $mapping"
+			echo "for n in \$(seq 40); do grep -qE ' (derived:)?nas[2:]' /proc/keys || break; sleep 0.25; done"
 			echo "grep -E ' (derived:)?nas[2:]' /proc/keys | sed 's/\$/ LEFT/'; /usr/sbin/dmsetup remove --retry nas"
 			;;
 		esac
