@@ -176,7 +176,8 @@ void derived_log(enum derived_cause cause, const char *fmt, ...);
 
 /**
  * struct derived_reader - who may read a key: the program that derived it
- * @dev:	of its executable, as stat(2) says: of the subvolume, not only of
+ * @dev:	of its executable (of an overlay: of the file in the layer), as
+ *		stat(2) says: of the subvolume, not only of
  *		the file system. btrfs gives a snapshot's files the same inode
  *		numbers and generations
  * @ino:	inode number of its executable, as stat(2) says

@@ -27,7 +27,7 @@
 
 /*
  * Asked about an interpreter, if there is an executable beside the file. Only
- * this execve(2) has it yet. Nothing else looks at the flag once a file is open.
+ * this execve(2) has it yet. Nothing else decides by the flag once a file is open.
  */
 static int look_on(struct linux_binprm *bprm)
 {

