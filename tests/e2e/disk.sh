@@ -82,9 +82,9 @@ case $BOOT in
 1)
 	fails 'without a key, nothing is opened' open_disk
 	like 'because there is none' "$out" 'Required key not available'
-	make_key nas '32 path,noread nas-disk v1' >/dev/null
+	make_key nas '128 path,noread nas-disk v1' >/dev/null
 	klog_mark
-	fails 'with a key of 32 bytes and a table that says 64, nothing is opened' open_disk
+	fails 'with a key of 128 bytes and a table that says 64, nothing is opened' open_disk
 	like "it is dm-crypt's error" "$out" 'Invalid argument'
 	like 'which says in the log that it is the key' "$(klog)" 'crypt: Error decoding and setting key \((-EINVAL|-22)\)'
 	nothing_open 'no device is left'
