@@ -53,7 +53,6 @@
 #include <linux/uidgid.h>
 #include <linux/uio.h>
 #include <linux/user_namespace.h>
-#include <crypto/hash_info.h>
 
 #include "derived.h"
 

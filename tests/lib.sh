@@ -153,6 +153,16 @@ as_user() {
 		keyctl session - sh -c 'exec 2>&3 3>&-; keyctl link @u @s; exec "$@"' sh "$@" 3>&2 2>/dev/null
 }
 
+# service SETTING... -- CMD...: run in a service of its own, as systemd makes it from these settings.
+service() {
+	local settings=()
+	while [ "$1" != -- ]; do
+		settings+=(-p "$1")
+		shift
+	done
+	systemd-run --wait --pipe --collect -q "${settings[@]}" "${@:2}" 2>&1
+}
+
 # bytes_of UID: how many bytes of quota a user's keys take.
 bytes_of() { sed -n "s|^ *$1: .* \([0-9]*\)/[0-9]*\$|\1|p" /proc/key-users; }
 

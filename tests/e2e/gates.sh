@@ -52,15 +52,6 @@ fails 'a user cannot read the log' "${user[@]}" dmesg
 ok 'root can' dmesg
 
 if [ "$BOOT" = 2 ]; then
-	# A service of its own, as systemd makes it from these settings.
-	service() {
-		local settings=()
-		while [ "$1" != -- ]; do
-			settings+=(-p "$1")
-			shift
-		done
-		systemd-run --wait --pipe --collect -q "${settings[@]}" "${@:2}" 2>&1
-	}
 	# shellcheck disable=SC2016
 	key='id=$(keyctl add derived test "32 path" @s) && keyctl pipe $id | sha256sum'
 

@@ -34,15 +34,6 @@
 plan_later
 documented() { "$DERIVED/tests/e2e/documented" "$@"; }
 
-# A service of its own, as systemd makes it from these settings.
-service() {
-	local settings=()
-	while [ "$1" != -- ]; do
-		settings+=(-p "$1")
-		shift
-	done
-	systemd-run --wait --pipe --collect -q "${settings[@]}" "${@:2}" 2>&1
-}
 # User= is given what dmsetup needs.
 as_1000='User=user AmbientCapabilities=CAP_SYS_ADMIN CAP_DAC_OVERRIDE'
 
