@@ -43,6 +43,7 @@
 #include <keys/request_key_auth-type.h>
 
 #include "derived.h"
+#include "derived_log.h"
 #include "tpm2_hmac.h"
 
 /*

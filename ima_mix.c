@@ -39,7 +39,6 @@
 #include <linux/pid_namespace.h>
 #include <linux/pid.h>
 #include <linux/random.h>
-#include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -48,35 +47,15 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
-#include <linux/string_helpers.h>
+#include <linux/string.h>
 #include <linux/time64.h>
 #include <linux/uidgid.h>
 #include <linux/uio.h>
 #include <linux/user_namespace.h>
 
 #include "derived.h"
-
-/* A path in the log may be long enough to tell, and not to flood. */
-#define LOG_PATH_MAX	256
-
-/* Returns the executable of this process, to be given to fput(), or NULL. */
-static struct file *current_exe(void)
-{
-	struct file *exe;
-
-	if (!current->mm)
-		return NULL;
-
-	rcu_read_lock();
-	exe = get_file_rcu(&current->mm->exe_file);
-	rcu_read_unlock();
-	return exe;
-}
-
-static u32 current_init_euid(void)
-{
-	return from_kuid(&init_user_ns, current_euid());
-}
+#include "derived_current.h"
+#include "derived_log.h"
 
 /* Whether this process has that root directory, by whatever mount. */
 static bool has_root(const struct path *root)
@@ -132,77 +111,6 @@ static bool has_root_of_process_1(void)
 	same = root.dentry && has_root(&root);
 	path_put(&root);
 	return same;
-}
-
-/**
- * derived_may_log() - whether a line may go into the kernel log now
- * @cause:	what it is about: at most one line for each and minute, so that
- *		nobody can fill the log
- *
- * Context: any.
- * Return: true if it may, which counts as done
- */
-bool derived_may_log(enum derived_cause cause)
-{
-	/* RATELIMIT_MSG_ON_RELEASE: "callbacks suppressed" would be a second line. */
-	static struct ratelimit_state limits[] = {
-		[0 ... DERIVED_CAUSES - 1] =
-			RATELIMIT_STATE_INIT_FLAGS(limits, 60 * HZ, 1,
-						   RATELIMIT_MSG_ON_RELEASE),
-	};
-
-	return __ratelimit(&limits[cause]);
-}
-
-/**
- * derived_log() - tell the administrator, in the kernel log
- * @cause:	what about: at most one line for each and minute
- * @fmt:	what; never bytes of a key or a digest. Check values are public
- *
- * The line names the asking user and program. The path is what the program
- * looks like to itself: it is chosen by whoever runs it, hence escaped and cut.
- *
- * Context: process context, of the one who asks; may sleep.
- */
-void derived_log(enum derived_cause cause, const char *fmt, ...)
-{
-	static const char unknown[] = "(unknown)";
-	const char *shown = unknown;
-	char *path_buf, *line;
-	struct va_format vaf;
-	struct file *exe;
-	va_list args;
-	char *path;
-	int len;
-
-	if (!derived_may_log(cause))
-		return;
-
-	exe = current_exe();
-	path_buf = kmalloc(PATH_MAX, GFP_KERNEL);
-	line = kmalloc(LOG_PATH_MAX, GFP_KERNEL);
-	if (exe && path_buf && line) {
-		path = file_path(exe, path_buf, PATH_MAX);
-		if (!IS_ERR(path)) {
-			len = string_escape_mem(path, strlen(path), line,
-						LOG_PATH_MAX - 1,
-						ESCAPE_HEX | ESCAPE_NAP |
-						ESCAPE_APPEND, "\"\\");
-			line[min(len, LOG_PATH_MAX - 1)] = '\0';
-			shown = line;
-		}
-	}
-
-	va_start(args, fmt);
-	vaf.fmt = fmt;
-	vaf.va = &args;
-	pr_notice("uid %u, \"%s\": %pV\n", current_init_euid(), shown, &vaf);
-	va_end(args);
-
-	kfree(line);
-	kfree(path_buf);
-	if (exe)
-		fput(exe);
 }
 
 /*
@@ -806,7 +714,7 @@ static int identify_reader(const struct derived_identity *id,
 			reader->btime = timespec64_to_ns(&stat.btime);
 	}
 	reader->generation = inode->i_generation;
-	reader->euid = current_init_euid();
+	reader->euid = derived_current_euid();
 	reader->path_hash = siphash(id->path, id->path_len, &path_key);
 	return 0;
 }
@@ -826,7 +734,7 @@ static int identify_process(struct derived_identity *id)
 	if (err)
 		return err;
 
-	id->exe = current_exe();
+	id->exe = derived_current_exe();
 	return gate_exec(id->exe);
 }
 
@@ -847,7 +755,7 @@ static int identify_file(struct derived_identity *id, bool cached)
 	err = gate_anchor(id, cached);
 	if (err)
 		return err;
-	id->euid = current_init_euid();
+	id->euid = derived_current_euid();
 	return identify_reader(id, &id->reader);
 }
 

@@ -9,6 +9,7 @@
 #include <crypto/sha2.h>
 
 #include "derived.h"
+#include "derived_log.h"
 
 /* TPM2B_NAME of an object whose nameAlg is SHA-256: TPM_ALG_ID, digest. */
 #define DERIVED_TPM_NAME_SIZE	(2 + SHA256_DIGEST_SIZE)
