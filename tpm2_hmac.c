@@ -30,6 +30,8 @@
 #include <linux/tpm.h>
 #include <linux/unaligned.h>
 
+#include "tpm2_hmac.h"
+#include "tpm2_primary.h"
 #include "tpm2_session.h"
 
 /* Part 2: what <linux/tpm.h> does not have. */
@@ -118,15 +120,15 @@ static int hmac_sequence(struct derived_session *session, struct tpm_buf *buf,
 	u32 sequence;
 	int rc;
 
-	rc = derived_session_begin(session, buf, TPM_CC_HMAC_START,
-				   primary->handle, primary->name,
-				   sizeof(primary->name),
-				   DERIVED_SESSION_CONTINUE);
+	rc = derived_auth_begin(session, buf, TPM_CC_HMAC_START,
+				primary->handle, primary->name,
+				sizeof(primary->name),
+				DERIVED_SESSION_CONTINUE);
 	if (rc)
 		return derived_tpm_fail_rc(tpm, "TPM2_HMAC_Start", rc);
 	tpm_buf_append_u16(buf, 0);		/* the sequence's auth value */
 	tpm_buf_append_u16(buf, TPM_ALG_SHA256);
-	rc = derived_session_transmit(session, buf, &sequence, &params);
+	rc = derived_auth_send(session, buf, &sequence, &params);
 	if (!rc && !tpm2_consumed(&params))
 		rc = -EBADMSG;
 	if (rc) {
@@ -134,15 +136,15 @@ static int hmac_sequence(struct derived_session *session, struct tpm_buf *buf,
 		return derived_tpm_fail_rc(tpm, "TPM2_HMAC_Start", rc);
 	}
 
-	rc = derived_session_begin(session, buf, TPM2_CC_SEQUENCE_COMPLETE,
-				   sequence, (const u8 *)"", 0,
-				   DERIVED_SESSION_ENCRYPT);
+	rc = derived_auth_begin(session, buf, TPM2_CC_SEQUENCE_COMPLETE,
+				sequence, (const u8 *)"", 0,
+				DERIVED_SESSION_ENCRYPT);
 	if (!rc) {
 		tpm_buf_append_u16(buf, sizeof(derived_root_input));
 		tpm_buf_append(buf, derived_root_input,
 			       sizeof(derived_root_input));
 		tpm_buf_append_u32(buf, TPM2_RH_NULL);
-		rc = derived_session_transmit(session, buf, NULL, &params);
+		rc = derived_auth_send(session, buf, NULL, &params);
 	}
 	if (!rc)
 		rc = take_root(&params, true, root);
@@ -161,16 +163,16 @@ static int hmac(struct derived_session *session, struct tpm_buf *buf,
 	struct tpm2_reader params;
 	int rc;
 
-	rc = derived_session_begin(session, buf, TPM_CC_HMAC, primary->handle,
-				   primary->name, sizeof(primary->name),
-				   DERIVED_SESSION_ENCRYPT);
+	rc = derived_auth_begin(session, buf, TPM_CC_HMAC, primary->handle,
+				primary->name, sizeof(primary->name),
+				DERIVED_SESSION_ENCRYPT);
 	if (rc)
 		return derived_tpm_fail_rc(tpm, "TPM2_HMAC", rc);
 	tpm_buf_append_u16(buf, sizeof(derived_root_input));
 	tpm_buf_append(buf, derived_root_input, sizeof(derived_root_input));
 	tpm_buf_append_u16(buf, TPM_ALG_SHA256);
 
-	rc = derived_session_transmit(session, buf, NULL, &params);
+	rc = derived_auth_send(session, buf, NULL, &params);
 	/*
 	 * An error is not authenticated. This one may be forged, and then gains
 	 * nothing: the sequence is in the same session. But the kernel's session

@@ -9,7 +9,7 @@
 #include <linux/unaligned.h>
 #include <crypto/sha2.h>
 
-#include "tpm2_session.h"
+#include "tpm2_primary.h"
 
 /* TPM2B_SENSITIVE_CREATE: no userAuth, no data. */
 static const u8 sensitive[] = { 0x00, 0x04, 0x00, 0x00, 0x00, 0x00 };
@@ -20,7 +20,7 @@ static const u8 sensitive[] = { 0x00, 0x04, 0x00, 0x00, 0x00, 0x00 };
  *
  * Returns 0 or -EBADMSG.
  */
-static int check_response(struct tpm2_reader *params, u32 hierarchy,
+static int check_creation(struct tpm2_reader *params, u32 hierarchy,
 			  struct derived_primary *primary)
 {
 	struct tpm2_reader public, creation, creation_hash, name;
@@ -92,8 +92,8 @@ int derived_primary_create(struct derived_session *session, struct tpm_buf *buf,
 	int rc;
 
 	primary->handle = 0;
-	rc = derived_session_begin(session, buf, TPM2_CC_CREATE_PRIMARY,
-				   hierarchy, NULL, 0, DERIVED_SESSION_CONTINUE);
+	rc = derived_auth_begin(session, buf, TPM2_CC_CREATE_PRIMARY,
+				hierarchy, NULL, 0, DERIVED_SESSION_CONTINUE);
 	if (rc)
 		return rc;
 	tpm_buf_append(buf, sensitive, sizeof(sensitive));
@@ -102,8 +102,8 @@ int derived_primary_create(struct derived_session *session, struct tpm_buf *buf,
 	tpm_buf_append_u16(buf, 0);		/* outsideInfo */
 	tpm_buf_append_u32(buf, 0);		/* creationPCR */
 
-	rc = derived_session_transmit(session, buf, &primary->handle, &params);
+	rc = derived_auth_send(session, buf, &primary->handle, &params);
 	if (!rc)
-		rc = check_response(&params, hierarchy, primary);
+		rc = check_creation(&params, hierarchy, primary);
 	return rc;
 }

@@ -7,52 +7,8 @@
 
 #include <linux/tpm.h>
 #include <linux/types.h>
-#include <crypto/sha2.h>
 
-#include "tpm2_command.h"
-
-/* Part 2, TPMA_SESSION: the two attributes that are used. */
-#define DERIVED_SESSION_CONTINUE	TPM2_SA_CONTINUE_SESSION
-#define DERIVED_SESSION_ENCRYPT		TPM2_SA_ENCRYPT
-
-/**
- * enum derived_session_kind - how commands are authorized
- * @DERIVED_SESSION_PASSWORD:	by an empty password: no session, nothing is
- *				protected
- * @DERIVED_SESSION_OWN:	by a salted HMAC session of this module's
- * @DERIVED_SESSION_KERNEL:	by the TPM layer's (CONFIG_TCG_TPM2_HMAC)
- */
-enum derived_session_kind {
-	DERIVED_SESSION_PASSWORD,
-	DERIVED_SESSION_OWN,
-	DERIVED_SESSION_KERNEL,
-};
-
-/**
- * struct derived_session - a session with the TPM
- * @chip:	the TPM
- * @kind:	how commands are authorized
- * @handle:	of a session of our own, or 0: it is over
- * @key:	sessionKey of a session of our own, prepared; secret
- * @nonce_caller: the newer of our nonces
- * @nonce_tpm:	the newer of the TPM's
- * @command:	code of the command that is being sent
- * @attrs:	its TPMA_SESSION
- * @name:	name of the entity that it is for
- * @name_len:	bytes of @name; a sequence has none
- */
-struct derived_session {
-	struct tpm_chip *chip;
-	enum derived_session_kind kind;
-	u32 handle;
-	struct hmac_sha256_key key;
-	u8 nonce_caller[SHA256_DIGEST_SIZE];
-	u8 nonce_tpm[SHA256_DIGEST_SIZE];
-	u32 command;
-	u8 attrs;
-	u8 name[DERIVED_TPM_NAME_SIZE];
-	size_t name_len;
-};
+#include "tpm2_auth.h"
 
 /*
  * The parameter require_encryption=: no root secret crosses the TPM's bus in clear.
@@ -65,34 +21,5 @@ int derived_session_start(struct derived_session *session,
 			  bool kernel_can, struct derived_tpm *tpm);
 void derived_session_end(struct derived_session *session, struct tpm_buf *buf,
 			 struct derived_tpm *tpm);
-int derived_session_begin(struct derived_session *session, struct tpm_buf *buf,
-			  u32 command, u32 handle, const u8 *name,
-			  size_t name_len, u8 attrs);
-int derived_session_transmit(struct derived_session *session,
-			     struct tpm_buf *buf, u32 *handle,
-			     struct tpm2_reader *params);
-
-/* tpm2_primary.c */
-
-#define DERIVED_PRIMARY_PUBLIC_MAX	128
-
-/**
- * struct derived_primary - a primary object in the TPM
- * @handle:	what to flush; 0: nothing
- * @name:	its name
- * @public:	its TPMT_PUBLIC
- * @public_len:	bytes of @public
- */
-struct derived_primary {
-	u32 handle;
-	u8 name[DERIVED_TPM_NAME_SIZE];
-	u8 public[DERIVED_PRIMARY_PUBLIC_MAX];
-	size_t public_len;
-};
-
-int derived_primary_create(struct derived_session *session, struct tpm_buf *buf,
-			   u32 hierarchy, const u8 *public, size_t public_len,
-			   struct derived_primary *primary,
-			   struct derived_tpm *tpm);
 
 #endif /* _DERIVED_TPM2_SESSION_H */

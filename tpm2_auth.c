@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commands that a session authorizes, and their responses: the HMACs of both, and
+ * the decryption of what a response has to keep secret.
+ *
+ * The first parameter of a response is encrypted by XOR obfuscation (Part 1,
+ * 21.2) and not by AES-128-CFB. Every TPM has both. XOR needs nothing but KDFa;
+ * it uses all 256 bits of the session key and AES 128; and CFB is in the crypto
+ * library of no kernel that is without the TPM layer's sessions. Like CFB, it
+ * protects nothing from being changed: the response's HMAC does.
+ */
+
+#include <linux/errno.h>
+#include <linux/random.h>
+#include <linux/string.h>
+#include <linux/tpm.h>
+#include <linux/unaligned.h>
+#include <crypto/sha2.h>
+#include <crypto/utils.h>
+#include <asm/byteorder.h>
+
+#include "tpm2_auth.h"
+#include "tpm2_kdf.h"
+
+/*
+ * A command's authorization area: its size, the session's handle, nonceCaller,
+ * attributes, HMAC. All commands that are sent here have one handle and one
+ * session, so it is always in the same place.
+ */
+#define AUTH_SIZE	(4 + 2 + SHA256_DIGEST_SIZE + 1 + 2 + SHA256_DIGEST_SIZE)
+#define AUTH_OFFSET	(TPM_HEADER_SIZE + 4)
+#define PARAMS_OFFSET	(AUTH_OFFSET + 4 + AUTH_SIZE)
+#define HMAC_OFFSET	(PARAMS_OFFSET - SHA256_DIGEST_SIZE)
+
+/* HMAC(sessionKey, hash || nonceNewer || nonceOlder || attributes): Part 1, 19.6 */
+static void session_hmac(const struct derived_session *session,
+			 const u8 hash[SHA256_DIGEST_SIZE],
+			 const u8 newer[SHA256_DIGEST_SIZE],
+			 const u8 older[SHA256_DIGEST_SIZE],
+			 u8 out[SHA256_DIGEST_SIZE])
+{
+	struct hmac_sha256_ctx hmac;
+
+	hmac_sha256_init(&hmac, &session->key);
+	hmac_sha256_update(&hmac, hash, SHA256_DIGEST_SIZE);
+	hmac_sha256_update(&hmac, newer, SHA256_DIGEST_SIZE);
+	hmac_sha256_update(&hmac, older, SHA256_DIGEST_SIZE);
+	hmac_sha256_update(&hmac, &session->attrs, sizeof(session->attrs));
+	hmac_sha256_final(&hmac, out);
+}
+
+/* Puts a command's HMAC into its place, over cpHash (Part 1, 16.7). */
+static void sign_command(struct derived_session *session, struct tpm_buf *buf)
+{
+	const __be32 command = cpu_to_be32(session->command);
+	u8 cp_hash[SHA256_DIGEST_SIZE];
+	struct sha256_ctx hash;
+
+	sha256_init(&hash);
+	sha256_update(&hash, (const u8 *)&command, sizeof(command));
+	sha256_update(&hash, session->name, session->name_len);
+	sha256_update(&hash, buf->data + PARAMS_OFFSET,
+		      buf->length - PARAMS_OFFSET);
+	sha256_final(&hash, cp_hash);
+
+	session_hmac(session, cp_hash, session->nonce_caller,
+		     session->nonce_tpm, buf->data + HMAC_OFFSET);
+}
+
+/* What a response has besides its parameters. */
+struct auth_response {
+	struct tpm2_reader nonce;
+	u8 attrs;
+	struct tpm2_reader hmac;
+};
+
+/*
+ * Checks a response's HMAC, over rpHash (Part 1, 16.8), and takes its nonce.
+ *
+ * Returns 0 or -EBADMSG.
+ */
+static int verify_response(struct derived_session *session,
+			  const struct tpm2_reader *params,
+			  const struct auth_response *auth)
+{
+	const __be32 head[] = { 0, cpu_to_be32(session->command) };
+	u8 rp_hash[SHA256_DIGEST_SIZE], hmac[SHA256_DIGEST_SIZE];
+	struct sha256_ctx hash;
+
+	/* The attributes come back as they were sent. */
+	if (auth->attrs != session->attrs)
+		return -EBADMSG;
+
+	sha256_init(&hash);
+	sha256_update(&hash, (const u8 *)head, sizeof(head));
+	sha256_update(&hash, params->data, params->left);
+	sha256_final(&hash, rp_hash);
+
+	memcpy(session->nonce_tpm, auth->nonce.data, sizeof(session->nonce_tpm));
+	session_hmac(session, rp_hash, session->nonce_tpm,
+		     session->nonce_caller, hmac);
+	return crypto_memneq(hmac, auth->hmac.data, sizeof(hmac)) ? -EBADMSG : 0;
+}
+
+/*
+ * Decrypts the first parameter, a TPM2B, in place (Part 1, 21.2). It has been
+ * found to be as long as it says.
+ */
+static void decrypt(const struct derived_session *session, u8 *params)
+{
+	const u16 len = get_unaligned_be16(params);
+	u8 mask[SHA256_DIGEST_SIZE];
+	u16 i;
+
+	derived_tpm_kdfa(&session->key, "XOR", session->nonce_tpm,
+			 sizeof(session->nonce_tpm), session->nonce_caller,
+			 sizeof(session->nonce_caller), mask, len);
+	for (i = 0; i < len; i++)
+		params[2 + i] ^= mask[i];
+	memzero_explicit(mask, sizeof(mask));
+}
+
+/*
+ * Splits a response (Part 1, 18.10) into its handle, if it has one, its
+ * parameters, the first of which is a TPM2B if there is any, and what is of the
+ * session. This goes before tpm_buf_check_hmac_response(), which believes every
+ * length that it finds, and decrypts as much as the TPM2B says.
+ *
+ * Returns 0 or -EBADMSG. Either way *handle is what to flush, or 0.
+ */
+static int split_response(const struct derived_session *session,
+			  const struct tpm_buf *buf, u32 *handle,
+			  struct tpm2_reader *params, struct auth_response *auth)
+{
+	const size_t auth_size =
+		session->kind == DERIVED_SESSION_PASSWORD ? 0 : SHA256_DIGEST_SIZE;
+	struct tpm2_reader r = { .data = buf->data, .left = buf->length };
+	const size_t size = r.left;
+	u16 tag = tpm2_take_u16(&r);
+	struct tpm2_reader first;
+
+	if (tpm2_take_u32(&r) != size || tpm2_take_u32(&r) != TPM2_RC_SUCCESS)
+		return -EBADMSG;
+	if (handle) {
+		u32 h = tpm2_take_u32(&r);
+
+		if (tpm2_handle_mso(h) != TPM2_MSO_VOLATILE)
+			return -EBADMSG;
+		*handle = h;
+	}
+	if (tag != TPM2_ST_SESSIONS)
+		return -EBADMSG;
+
+	params->left = tpm2_take_u32(&r);
+	params->data = tpm2_take(&r, params->left);
+	params->bad = r.bad;
+	first = *params;
+	if (first.left && tpm2_take_sized(&first).bad)
+		return -EBADMSG;
+
+	auth->nonce = tpm2_take_sized(&r);
+	auth->attrs = tpm2_take_u8(&r);
+	auth->hmac = tpm2_take_sized(&r);
+	if (auth->nonce.left != auth_size || auth->hmac.left != auth_size)
+		return -EBADMSG;
+	return tpm2_consumed(&r) ? 0 : -EBADMSG;
+}
+
+/**
+ * derived_auth_begin() - begin a command that has one handle
+ * @session:	what to authorize it with
+ * @buf:	where the command goes; the caller appends the parameters
+ * @command:	its code
+ * @handle:	of the entity that it is for
+ * @name:	of that entity; NULL if it is a hierarchy, whose name is the handle
+ * @name_len:	bytes of @name; 0 for a sequence object, which has no name
+ * @attrs:	DERIVED_SESSION_CONTINUE, if this is not the last command;
+ *		DERIVED_SESSION_ENCRYPT, to have the first parameter of the
+ *		response encrypted
+ *
+ * Context: under tpm_try_get_ops().
+ * Return: 0 or a negative errno, of the TPM layer
+ */
+int derived_auth_begin(struct derived_session *session, struct tpm_buf *buf,
+		       u32 command, u32 handle, const u8 *name,
+		       size_t name_len, u8 attrs)
+{
+	int err;
+
+	tpm_buf_reset(buf, TPM2_ST_SESSIONS, command);
+	switch (session->kind) {
+	case DERIVED_SESSION_PASSWORD:
+		tpm_buf_append_u32(buf, handle);
+		tpm_buf_append_empty_auth(buf, TPM2_RS_PW);
+		return 0;
+	case DERIVED_SESSION_KERNEL:
+		err = tpm_buf_append_name(session->chip, buf, handle, (u8 *)name);
+		if (!err)
+			tpm_buf_append_hmac_session(session->chip, buf, attrs,
+						    NULL, 0);
+		return err;
+	case DERIVED_SESSION_OWN:
+		break;
+	}
+
+	session->command = command;
+	session->attrs = attrs;
+	if (name) {
+		memcpy(session->name, name, name_len);
+		session->name_len = name_len;
+	} else {
+		put_unaligned_be32(handle, session->name);
+		session->name_len = sizeof(handle);
+	}
+	get_random_bytes(session->nonce_caller, sizeof(session->nonce_caller));
+
+	tpm_buf_append_u32(buf, handle);
+	tpm_buf_append_u32(buf, AUTH_SIZE);
+	tpm_buf_append_u32(buf, session->handle);
+	tpm_buf_append_u16(buf, sizeof(session->nonce_caller));
+	tpm_buf_append(buf, session->nonce_caller, sizeof(session->nonce_caller));
+	tpm_buf_append_u8(buf, attrs);
+	tpm_buf_append_u16(buf, SHA256_DIGEST_SIZE);
+	/* The HMAC's place: it is computed when the parameters are known. */
+	tpm_buf_append(buf, session->nonce_caller, SHA256_DIGEST_SIZE);
+	return 0;
+}
+
+/**
+ * derived_auth_send() - send the command that was begun
+ * @session:	what it was begun with
+ * @buf:	the command, and then the response, decrypted
+ * @handle:	what to flush, or 0, in any case; NULL if the response has none
+ * @params:	the response's parameters
+ *
+ * Nothing of a response is used whose HMAC is not right, but for the handle.
+ *
+ * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
+ * Return: 0; a negative errno, -EBADMSG being nonsense; or a TPM return code,
+ * which nothing authenticates
+ */
+int derived_auth_send(struct derived_session *session, struct tpm_buf *buf,
+		      u32 *handle, struct tpm2_reader *params)
+{
+	struct auth_response auth;
+	int rc = 0;
+
+	if (handle)
+		*handle = 0;
+
+	if (session->kind == DERIVED_SESSION_KERNEL)
+		rc = tpm_buf_fill_hmac_session(session->chip, buf);
+	else if (session->kind == DERIVED_SESSION_OWN)
+		sign_command(session, buf);
+	if (rc)
+		return rc;
+
+	rc = derived_tpm_send(session->chip, buf);
+	if (!rc)
+		rc = split_response(session, buf, handle, params, &auth);
+
+	switch (session->kind) {
+	case DERIVED_SESSION_PASSWORD:
+		return rc;
+	case DERIVED_SESSION_KERNEL:
+		/* After a failure, too: the session must know that it is over. */
+		if (rc)
+			return tpm_buf_check_hmac_response(session->chip, buf, rc);
+		return tpm_buf_check_hmac_response(session->chip, buf, 0) ?
+			-EBADMSG : 0;
+	case DERIVED_SESSION_OWN:
+		break;
+	}
+	if (!rc)
+		rc = verify_response(session, params, &auth);
+	if (rc)
+		return rc;
+
+	/* Now it is the TPM that has ended the session. */
+	if (!(session->attrs & DERIVED_SESSION_CONTINUE))
+		session->handle = 0;
+	if (session->attrs & DERIVED_SESSION_ENCRYPT) {
+		/* No longer a digest than a mask is: nothing else is encrypted. */
+		if (get_unaligned_be16(params->data) > SHA256_DIGEST_SIZE)
+			return -EBADMSG;
+		decrypt(session, (u8 *)params->data);
+	}
+	return 0;
+}
