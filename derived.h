@@ -108,7 +108,7 @@ int derived_root_get(struct derived_root *root);
 int derived_root_init(void);
 void derived_root_exit(void);
 
-/* ima_mix.c */
+/* derived_identity.c */
 
 /**
  * struct derived_reader - who may read a key: the program that derived it

@@ -2,7 +2,7 @@
 /*
  * Files that execve(2) opens and then hands to an interpreter.
  *
- * Gate G2 (ima_mix.c) takes a file with __FMODE_EXEC for one that a program was
+ * Gate G2 (derived_identity.c) takes a file with __FMODE_EXEC for one that a program was
  * run from. But execve(2) lets such a file out: by the flags O and C of
  * binfmt_misc, an interpreter gets a descriptor of what it is to interpret. An
  * entry by extension matches a name, and the attacker chooses that: a symbolic
