@@ -43,6 +43,9 @@
 #include <keys/request_key_auth-type.h>
 
 #include "derived.h"
+#include "derived_exec.h"
+#include "derived_identity.h"
+#include "derived_kdf.h"
 #include "derived_log.h"
 #include "tpm2_hmac.h"
 

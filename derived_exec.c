@@ -23,7 +23,7 @@
 #include <linux/module.h>
 #include <linux/spinlock.h>
 
-#include "derived.h"
+#include "derived_exec.h"
 
 /*
  * Asked about an interpreter, if there is an executable beside the file. Only

@@ -23,7 +23,7 @@
 #include <linux/string.h>
 #include <linux/unaligned.h>
 
-#include "derived.h"
+#include "derived_kdf.h"
 
 /*
  * What the TPM computes its HMAC over to give K_root: the first and only block

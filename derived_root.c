@@ -34,6 +34,7 @@
 #include <linux/workqueue.h>
 
 #include "derived.h"
+#include "derived_kdf.h"
 #include "derived_log.h"
 #include "tpm2_hmac.h"
 #include "tpm2_session.h"

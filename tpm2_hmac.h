@@ -8,7 +8,7 @@
 #include <linux/types.h>
 #include <crypto/sha2.h>
 
-#include "derived.h"
+#include "derived_kdf.h"
 #include "derived_log.h"
 
 /* TPM2B_NAME of an object whose nameAlg is SHA-256: TPM_ALG_ID, digest. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "derived.h"
+#include "derived_kdf.h"
 
 #define DIE(what)	do { fprintf(stderr, "request_fuzz: %s\n", what); abort(); } while (0)
 #define EXPECT(cond)	do { if (!(cond)) DIE("not so: " #cond); } while (0)

@@ -8,6 +8,7 @@
 #include <linux/string.h>
 
 #include "../../derived.h"
+#include "../../derived_kdf.h"
 #include "vectors.h"
 
 /* The longest that a test here encodes. */
