@@ -47,7 +47,7 @@
 #include "derived_identity.h"
 #include "derived_kdf.h"
 #include "derived_log.h"
-#include "tpm2_hmac.h"
+#include "derived_root.h"
 
 /*
  * What a key shows of itself stands in the payload's other three words by value:

@@ -39,12 +39,4 @@ int derived_parse(const void *data, size_t len, struct derived_request *req);
 int derived_parse_check_value(const char *s, size_t len, u64 *value);
 const char *derived_word_name(unsigned int word);
 
-/* derived_root.c */
-
-struct derived_root;
-
-int derived_root_get(struct derived_root *root);
-int derived_root_init(void);
-void derived_root_exit(void);
-
 #endif /* _DERIVED_H */

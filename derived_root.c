@@ -32,10 +32,12 @@
 #include <linux/suspend.h>
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
+#include <crypto/sha2.h>
 
 #include "derived.h"
 #include "derived_kdf.h"
 #include "derived_log.h"
+#include "derived_root.h"
 #include "tpm2_hmac.h"
 #include "tpm2_session.h"
 
@@ -137,8 +139,16 @@ static void fetch_work(struct work_struct *work)
 {
 	struct fetch *fetch = container_of(work, struct fetch, work);
 	const ktime_t began = ktime_get();
+	u8 secret[DERIVED_ROOT_SIZE];
 
-	fetch->err = derived_tpm_fetch(&fetch->root, &fetch->tpm);
+	fetch->err = derived_tpm_fetch(secret, &fetch->tpm);
+	if (!fetch->err) {
+		hmac_sha256_preparekey(&fetch->root.key, secret, sizeof(secret));
+		fetch->root.check = derived_check_value(&fetch->root.key,
+							DERIVED_USE_ROOT_CHECK,
+							NULL, 0);
+	}
+	memzero_explicit(secret, sizeof(secret));
 	derived_wipe_stack();
 	/*
 	 * Others wait for the TPM, too: IMA does, on behalf of every program

@@ -14,13 +14,41 @@
 #include <linux/unaligned.h>
 #include <crypto/sha2.h>
 
-#include "tpm2_hmac.h"
+#include "derived_log.h"
 
 /* Part 2: what <linux/tpm.h> does not have. */
 #define TPM_RH_OWNER		0x40000001
 #define TPM_HT_HMAC_SESSION	0x02
 #define TPM_RC_COMMAND_CODE	0x143
 #define TPM_RC_MAX		0xfff	/* all have twelve bits: 6.6.2 */
+
+/* TPM2B_NAME of an object whose nameAlg is SHA-256: TPM_ALG_ID, digest. */
+#define DERIVED_TPM_NAME_SIZE	(2 + SHA256_DIGEST_SIZE)
+
+/**
+ * struct derived_tpm - what there is to say about a fetch
+ * @asked:	there was a TPM to ask, whatever came of it
+ * @session:	how the answer was protected on its way, in words
+ * @null_name:	name of the null primary key that salted a session of our own;
+ *		all zero: there was none
+ * @vendor:	TPM_PT_MANUFACTURER, or empty
+ * @firmware:	TPM_PT_FIRMWARE_VERSION_1 and _2
+ * @cause:	of a failure
+ * @why:	it failed, in words
+ * @unencrypted: why no session protects the answer, in words, or empty
+ * @left:	handle of an object that could not be removed from the TPM, or 0
+ */
+struct derived_tpm {
+	bool asked;
+	const char *session;
+	u8 null_name[DERIVED_TPM_NAME_SIZE];
+	char vendor[5];
+	u32 firmware[2];
+	enum derived_cause cause;
+	char why[320];
+	char unencrypted[96];
+	u32 left;
+};
 
 /**
  * struct tpm2_reader - what is left to read of a response

@@ -269,7 +269,7 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
 
 /**
  * derived_tpm_fetch() - fetch K_root from the TPM
- * @root:	the result; the caller wipes it
+ * @secret:	the result; the caller wipes it
  * @tpm:	what there is to say about it, in failure too
  *
  * The chip is looked up each time and not kept: it may come and go. The
@@ -284,9 +284,8 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
  * it does not answer; -EOPNOTSUPP if its answers would not be encrypted and have
  * to be; -ENOMEM
  */
-int derived_tpm_fetch(struct derived_root *root, struct derived_tpm *tpm)
+int derived_tpm_fetch(u8 secret[DERIVED_ROOT_SIZE], struct derived_tpm *tpm)
 {
-	u8 raw[DERIVED_ROOT_SIZE];
 	struct tpm_chip *chip;
 	struct tpm_buf *buf;
 	int err;
@@ -319,15 +318,8 @@ int derived_tpm_fetch(struct derived_root *root, struct derived_tpm *tpm)
 				       -err);
 		goto out_wipe_buf;
 	}
-	err = fetch_from(chip, buf, raw, tpm);
+	err = fetch_from(chip, buf, secret, tpm);
 	tpm_put_ops(chip);
-	if (err)
-		goto out_wipe_buf;
-
-	hmac_sha256_preparekey(&root->key, raw, sizeof(raw));
-	memzero_explicit(raw, sizeof(raw));
-	root->check = derived_check_value(&root->key, DERIVED_USE_ROOT_CHECK,
-					  NULL, 0);
 out_wipe_buf:
 	kfree_sensitive(buf);
 out_put_chip:
