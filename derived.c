@@ -54,13 +54,13 @@
  * ->describe() runs without the key's lock, so it may follow no pointer.
  */
 enum {
-	PAYLOAD_SHOWN = 1,	/* length and words of the request */
+	PAYLOAD_SHOWN = 1,	/* length and options of the request */
 	PAYLOAD_KCV_HIGH = 2,
 	PAYLOAD_KCV_LOW = 3,
 };
 
 #define SHOWN_LENGTH(shown)	((shown) & 0xffff)
-#define SHOWN_WORDS(shown)	((shown) >> 16)
+#define SHOWN_OPTIONS(shown)	((shown) >> 16)
 
 /*
  * Who may read the key stands behind its bytes, in the same allocation: so it
@@ -109,7 +109,7 @@ static struct user_key_payload *derive(const struct derived_request *req,
 	memzero_explicit(&root, sizeof(root));
 	derived_wipe_stack();
 
-	if ((req->words & DERIVED_KCV) && *kcv != req->kcv) {
+	if ((req->options & DERIVED_OPT_KCV) && *kcv != req->kcv) {
 		err = derived_refuse(DERIVED_CAUSE_KCV, -EKEYREJECTED,
 				     "the key's check value is %016llx, and kcv=%016llx was asked for",
 				     *kcv, req->kcv);
@@ -130,10 +130,10 @@ static int preparse_for(const struct derived_request *req,
 	const struct derived_context context = {
 		.length = req->length,
 		.euid = id->euid,
-		.path = req->words & DERIVED_PATH ? id->path : NULL,
+		.path = req->options & DERIVED_OPT_PATH ? id->path : NULL,
 		.path_len = id->path_len,
 		.sha256 = id->has_sha256 ? id->sha256 : NULL,
-		.noread = req->words & DERIVED_NOREAD,
+		.noread = req->options & DERIVED_OPT_NOREAD,
 		.mixin = req->mixin,
 		.mixin_len = req->mixin_len,
 	};
@@ -153,7 +153,7 @@ static int preparse_for(const struct derived_request *req,
 
 	prep->payload.data[0] = payload;
 	prep->payload.data[PAYLOAD_SHOWN] =
-		(void *)(unsigned long)(req->length | req->words << 16);
+		(void *)(unsigned long)(req->length | req->options << 16);
 	prep->payload.data[PAYLOAD_KCV_HIGH] =
 		(void *)(unsigned long)upper_32_bits(kcv);
 	prep->payload.data[PAYLOAD_KCV_LOW] =
@@ -187,7 +187,7 @@ static int preparse_request(const struct derived_request *req,
 	struct derived_identity id;
 	int err;
 
-	err = derived_identify(req->words, &id);
+	err = derived_identify(req->options, &id);
 	if (!err)
 		err = preparse_for(req, &id, prep);
 	derived_identity_put(&id);
@@ -216,7 +216,7 @@ static int derived_preparse(struct key_preparsed_payload *prep)
 	err = derived_parse(prep->data, prep->datalen, &req);
 	if (err)
 		return err;
-	if (req.words & DERIVED_LOGON)
+	if (req.options & DERIVED_OPT_LOGON)
 		return derived_refuse(DERIVED_CAUSE_LOGON, -EINVAL,
 				      "the option logon is for request_key(2): keyctl request2 derived NAME 'REQUEST' KEYRING");
 	return preparse_request(&req, prep);
@@ -242,15 +242,16 @@ static unsigned long shown(const struct key *key)
 static void derived_describe(const struct key *key, struct seq_file *m)
 {
 	const char *name, *separator = " ";
-	unsigned int word;
+	unsigned int option;
 
 	seq_puts(m, key->description);
 	if (!key_is_positive(key))
 		return;
 
 	seq_printf(m, ": %lu", SHOWN_LENGTH(shown(key)));
-	for (word = 1; (name = derived_word_name(word)); word <<= 1) {
-		if (word == DERIVED_KCV || !(SHOWN_WORDS(shown(key)) & word))
+	for (option = 1; (name = derived_option_name(option)); option <<= 1) {
+		if (option == DERIVED_OPT_KCV ||
+		    !(SHOWN_OPTIONS(shown(key)) & option))
 			continue;
 		seq_printf(m, "%s%s", separator, name);
 		separator = ",";
@@ -271,7 +272,7 @@ static long derived_read(const struct key *key, char *buffer, size_t buflen)
 {
 	int err;
 
-	if (SHOWN_WORDS(shown(key)) & DERIVED_NOREAD)
+	if (SHOWN_OPTIONS(shown(key)) & DERIVED_OPT_NOREAD)
 		return -EOPNOTSUPP;
 	err = derived_check_reader(reader_of(user_key_payload_locked(key)));
 	if (err)
@@ -376,7 +377,7 @@ static int serve_request(struct request_key_auth *rka, struct key *authkey)
 	err = derived_parse(rka->callout_info, rka->callout_len, &req);
 	if (err)
 		return err;
-	if ((req.words & DERIVED_LOGON) && req.length < TWIN_LENGTH_MIN &&
+	if ((req.options & DERIVED_OPT_LOGON) && req.length < TWIN_LENGTH_MIN &&
 	    !short_twins)
 		return derived_refuse(DERIVED_CAUSE_LOGON, -EOPNOTSUPP,
 				      "a twin of less than %d bytes could be read by way of AF_ALG (see short_twins=)",
@@ -385,7 +386,7 @@ static int serve_request(struct request_key_auth *rka, struct key *authkey)
 	if (err)
 		return err;
 
-	if (req.words & DERIVED_LOGON) {
+	if (req.options & DERIVED_OPT_LOGON) {
 		twin = make_twin(rka->target_key, rka->dest_keyring, &prep);
 		if (IS_ERR(twin)) {
 			err = PTR_ERR(twin);

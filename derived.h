@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A request: its limits, its words, and what the parser makes of it.
+ * A request: its limits, its options, and what the parser makes of it.
  */
 #ifndef _DERIVED_H
 #define _DERIVED_H
@@ -12,24 +12,24 @@
 #define DERIVED_LENGTH_MAX	1024
 #define DERIVED_MIXIN_MAX	256	/* bytes */
 
-/* The words of a request: what to bind to, and how. */
-#define DERIVED_PATH	BIT(0)	/* bind to the executable's path */
-#define DERIVED_CSUM	BIT(1)	/* bind to the executable's contents */
-#define DERIVED_NOREAD	BIT(2)	/* user space may not read the key */
-#define DERIVED_KCV	BIT(3)	/* refuse unless the check value is .kcv */
-#define DERIVED_LOGON	BIT(4)	/* also make a key of type logon */
+/* The options of a request: what to bind to, and how. */
+#define DERIVED_OPT_PATH	BIT(0)	/* bind to the executable's path */
+#define DERIVED_OPT_CSUM	BIT(1)	/* bind to the executable's contents */
+#define DERIVED_OPT_NOREAD	BIT(2)	/* user space may not read the key */
+#define DERIVED_OPT_KCV	BIT(3)	/* refuse unless the check value is .kcv */
+#define DERIVED_OPT_LOGON	BIT(4)	/* also make a key of type logon */
 
 /**
  * struct derived_request - a request, parsed
  * @length:	bytes of key, DERIVED_LENGTH_MIN to DERIVED_LENGTH_MAX
- * @words:	DERIVED_* above; DERIVED_PATH or DERIVED_CSUM at least
- * @kcv:	the check value that the caller expects, with DERIVED_KCV
+ * @options:	DERIVED_OPT_* above; DERIVED_OPT_PATH or DERIVED_OPT_CSUM at least
+ * @kcv:	the check value that the caller expects, with DERIVED_OPT_KCV
  * @mixin:	in the request's own bytes, or NULL
  * @mixin_len:	bytes of @mixin, up to DERIVED_MIXIN_MAX
  */
 struct derived_request {
 	u32 length;
-	unsigned int words;
+	unsigned int options;
 	u64 kcv;
 	const u8 *mixin;
 	size_t mixin_len;
@@ -37,6 +37,6 @@ struct derived_request {
 
 int derived_parse(const void *data, size_t len, struct derived_request *req);
 int derived_parse_check_value(const char *s, size_t len, u64 *value);
-const char *derived_word_name(unsigned int word);
+const char *derived_option_name(unsigned int option);
 
 #endif /* _DERIVED_H */

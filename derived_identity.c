@@ -236,7 +236,7 @@ static bool keeps_contents(const struct super_block *sb)
 	       in_csum_fs(sb->s_type->name);
 }
 
-static int gate_sb(const struct super_block *sb, unsigned int words)
+static int gate_sb(const struct super_block *sb, unsigned int options)
 {
 	if (sb->s_user_ns != &init_user_ns ||
 	    (sb->s_iflags & (SB_I_IMA_UNVERIFIABLE_SIGNATURE |
@@ -244,7 +244,7 @@ static int gate_sb(const struct super_block *sb, unsigned int words)
 		return derived_refuse(DERIVED_CAUSE_FS, -EPERM,
 				      "its executable is on a file system of a user's (%s, G3)",
 				      sb->s_type->name);
-	if ((words & DERIVED_CSUM) && !keeps_contents(sb))
+	if ((options & DERIVED_OPT_CSUM) && !keeps_contents(sb))
 		return derived_refuse(DERIVED_CAUSE_FS, -EPERM,
 				      "csum: nobody vouches for contents on %s (G3, see csum_fs=)",
 				      sb->s_type->name);
@@ -258,16 +258,16 @@ static int gate_sb(const struct super_block *sb, unsigned int words)
  * held. So this comes before any I/O. Of an overlay, the layer that has the file
  * is looked at too (C5).
  */
-static int gate_fs(const struct file *exe, unsigned int words)
+static int gate_fs(const struct file *exe, unsigned int options)
 {
 	int err;
 
 	if (!is_on(G3))
 		return 0;
-	err = gate_sb(file_inode(exe)->i_sb, words);
+	err = gate_sb(file_inode(exe)->i_sb, options);
 	if (err)
 		return err;
-	return gate_sb(d_real_inode(file_dentry(exe))->i_sb, words);
+	return gate_sb(d_real_inode(file_dentry(exe))->i_sb, options);
 }
 
 /*
@@ -553,19 +553,19 @@ static int identify_file(struct derived_identity *id, bool cached)
 
 /**
  * derived_identify() - find out who is asking
- * @words:	DERIVED_CSUM says that the contents are wanted, too
+ * @options:	DERIVED_OPT_CSUM says that the contents are wanted, too
  * @id:		the result; give it to derived_identity_put() in any case
  *
  * Identity is taken from current, in the context of the one who asks. Whatever
  * the key is bound to, all gates are passed: csum says which program, and the
  * path that it is the host's.
  *
- * Context: process context; with DERIVED_CSUM it reads the whole executable.
+ * Context: process context; with DERIVED_OPT_CSUM it reads the whole executable.
  * Return: 0; -EPERM if a gate refuses; -EFBIG if the executable is too large to
  * hash; -EAGAIN if too much is being hashed for this user; -EOPNOTSUPP if its
  * contents cannot be read; -EINTR if the process is killed meanwhile; -ENOMEM
  */
-int derived_identify(unsigned int words, struct derived_identity *id)
+int derived_identify(unsigned int options, struct derived_identity *id)
 {
 	int err;
 
@@ -574,13 +574,13 @@ int derived_identify(unsigned int words, struct derived_identity *id)
 	err = identify_process(id);
 	if (err)
 		return err;
-	err = gate_fs(id->exe, words);
+	err = gate_fs(id->exe, options);
 	if (err)
 		return err;
 	err = identify_file(id, false);
 	if (err)
 		return err;
-	if (!(words & DERIVED_CSUM))
+	if (!(options & DERIVED_OPT_CSUM))
 		return 0;
 	err = derived_hash_exe(id->exe, id->euid, id->sha256);
 	id->has_sha256 = !err;

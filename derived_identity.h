@@ -57,7 +57,7 @@ struct derived_identity {
 	char *path_buf;
 };
 
-int derived_identify(unsigned int words, struct derived_identity *id);
+int derived_identify(unsigned int options, struct derived_identity *id);
 void derived_identity_put(struct derived_identity *id);
 int derived_check_reader(const struct derived_reader *reader);
 int derived_identity_init(void);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a request may be: "<length> <word>[,<word>...] [<mixin>]".
+ * What a request may be: "<length> <option>[,<option>...] [<mixin>]".
  *
  * Nothing here needs a kernel around it: tests/fuzz/ has this file and
  * derived_kdf.c run as a program, with what no administrator would type.
@@ -20,23 +20,23 @@
 /* What a request may say between its length and its mixin. */
 static const struct {
 	const char *name;
-	unsigned int word;
-} words[] = {
-	{ "path",	DERIVED_PATH },
-	{ "csum",	DERIVED_CSUM },
-	{ "noread",	DERIVED_NOREAD },
-	{ "kcv=",	DERIVED_KCV },
-	{ "logon",	DERIVED_LOGON },
+	unsigned int option;
+} options[] = {
+	{ "path",	DERIVED_OPT_PATH },
+	{ "csum",	DERIVED_OPT_CSUM },
+	{ "noread",	DERIVED_OPT_NOREAD },
+	{ "kcv=",	DERIVED_OPT_KCV },
+	{ "logon",	DERIVED_OPT_LOGON },
 };
 
 /* What no mixin begins with: words that mean something elsewhere, or will. */
-static const char * const not_a_mixin[] = {
+static const char * const reserved[] = {
 	"path", "csum", "verity", "noread", "logon", "kcv", "pcrs", "capped",
 };
 
-static bool is_word(const u8 *s, size_t len, const char *word)
+static bool is_string(const u8 *s, size_t len, const char *string)
 {
-	return len == strlen(word) && !memcmp(s, word, len);
+	return len == strlen(string) && !memcmp(s, string, len);
 }
 
 /* How many bytes of @s come before the first one of @stops. */
@@ -101,38 +101,38 @@ static int parse_length(const u8 *s, size_t len, u32 *length)
 	return 0;
 }
 
-static int parse_word(const u8 *s, size_t len, struct derived_request *req)
+static int parse_option(const u8 *s, size_t len, struct derived_request *req)
 {
 	const size_t kcv_len = strlen("kcv=");
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		if (words[i].word == DERIVED_KCV) {
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		if (options[i].option == DERIVED_OPT_KCV) {
 			if (len < kcv_len ||
-			    !is_word(s, kcv_len, words[i].name))
+			    !is_string(s, kcv_len, options[i].name))
 				continue;
 			if (derived_parse_check_value((const char *)s + kcv_len,
 						      len - kcv_len, &req->kcv))
 				return -EINVAL;
-		} else if (!is_word(s, len, words[i].name)) {
+		} else if (!is_string(s, len, options[i].name)) {
 			continue;
 		}
-		if (req->words & words[i].word)
+		if (req->options & options[i].option)
 			return -EINVAL;
-		req->words |= words[i].word;
+		req->options |= options[i].option;
 		return 0;
 	}
 	return -EINVAL;
 }
 
-static int parse_words(const u8 *s, size_t len, struct derived_request *req)
+static int parse_options(const u8 *s, size_t len, struct derived_request *req)
 {
 	size_t n;
 	int err;
 
 	for (;;) {
 		n = span_until(s, len, ",");
-		err = parse_word(s, n, req);
+		err = parse_option(s, n, req);
 		if (err)
 			return err;
 		if (n == len)
@@ -140,7 +140,7 @@ static int parse_words(const u8 *s, size_t len, struct derived_request *req)
 		s += n + 1;
 		len -= n + 1;
 	}
-	return req->words & (DERIVED_PATH | DERIVED_CSUM) ? 0 : -EINVAL;
+	return req->options & (DERIVED_OPT_PATH | DERIVED_OPT_CSUM) ? 0 : -EINVAL;
 }
 
 static int check_mixin(const u8 *s, size_t len)
@@ -153,8 +153,8 @@ static int check_mixin(const u8 *s, size_t len)
 		return -EINVAL;
 
 	n = span_until(s, len, " ,=");
-	for (i = 0; i < ARRAY_SIZE(not_a_mixin); i++)
-		if (is_word(s, n, not_a_mixin[i]))
+	for (i = 0; i < ARRAY_SIZE(reserved); i++)
+		if (is_string(s, n, reserved[i]))
 			return -EINVAL;
 
 	/* [a-z][a-z0-9_]*= */
@@ -169,7 +169,7 @@ static int check_mixin(const u8 *s, size_t len)
 
 /**
  * derived_parse() - parse a request
- * @data:	the request, "<length> <word>[,<word>...] [<mixin>]", without NUL
+ * @data:	the request, "<length> <option>[,<option>...] [<mixin>]", without NUL
  * @len:	bytes of @data
  * @req:	the result; its mixin points into @data
  *
@@ -205,7 +205,7 @@ int derived_parse(const void *data, size_t len, struct derived_request *req)
 	len -= n + 1;
 
 	n = span_until(s, len, " ");
-	err = parse_words(s, n, req);
+	err = parse_options(s, n, req);
 	if (err || n == len)
 		return err;
 	s += n + 1;
@@ -217,18 +217,18 @@ int derived_parse(const void *data, size_t len, struct derived_request *req)
 }
 
 /**
- * derived_word_name() - what a word of a request is called
- * @word:	one of DERIVED_PATH to DERIVED_LOGON
+ * derived_option_name() - what an option of a request is called
+ * @option:	one of DERIVED_OPT_PATH to DERIVED_OPT_LOGON
  *
  * Context: any.
- * Return: its name, static, or NULL if there is no such word
+ * Return: its name, static, or NULL if there is no such option
  */
-const char *derived_word_name(unsigned int word)
+const char *derived_option_name(unsigned int option)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(words); i++)
-		if (words[i].word == word)
-			return words[i].name;
+	for (i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i].option == option)
+			return options[i].name;
 	return NULL;
 }

@@ -22,14 +22,14 @@ static size_t write_request(const struct derived_request *req, char *out, size_t
 {
 	const char *separator = " ";
 	const char *name;
-	unsigned int word;
+	unsigned int option;
 	int n = snprintf(out, size, "%u", req->length);
 
-	for (word = 1; (name = derived_word_name(word)); word <<= 1) {
-		if (!(req->words & word))
+	for (option = 1; (name = derived_option_name(option)); option <<= 1) {
+		if (!(req->options & option))
 			continue;
 		n += snprintf(out + n, size - n, "%s%s", separator, name);
-		if (word == DERIVED_KCV)
+		if (option == DERIVED_OPT_KCV)
 			n += snprintf(out + n, size - n, "%016llx", (unsigned long long)req->kcv);
 		separator = ",";
 	}
@@ -55,17 +55,17 @@ static void check_request(const u8 *data, size_t len)
 	EXPECT(err != -E2BIG || len > DERIVED_MIXIN_MAX);
 	if (!err) {
 		EXPECT(req.length >= DERIVED_LENGTH_MIN && req.length <= DERIVED_LENGTH_MAX);
-		EXPECT(req.words & (DERIVED_PATH | DERIVED_CSUM));
-		EXPECT(!(req.words & ~(DERIVED_PATH | DERIVED_CSUM | DERIVED_NOREAD | DERIVED_KCV |
-				       DERIVED_LOGON)));
+		EXPECT(req.options & (DERIVED_OPT_PATH | DERIVED_OPT_CSUM));
+		EXPECT(!(req.options & ~(DERIVED_OPT_PATH | DERIVED_OPT_CSUM | DERIVED_OPT_NOREAD | DERIVED_OPT_KCV |
+				       DERIVED_OPT_LOGON)));
 		EXPECT(!req.mixin == !req.mixin_len && req.mixin_len <= DERIVED_MIXIN_MAX);
 		EXPECT(!req.mixin || (req.mixin >= copy && req.mixin + req.mixin_len == copy + len));
 
 		n = write_request(&req, text, sizeof(text));
-		/* Only the order of the words may have been another one. */
+		/* Only the order of the options may have been another one. */
 		EXPECT(n == len);
 		EXPECT(!derived_parse(text, n, &again));
-		EXPECT(again.length == req.length && again.words == req.words && again.kcv == req.kcv &&
+		EXPECT(again.length == req.length && again.options == req.options && again.kcv == req.kcv &&
 		       again.mixin_len == req.mixin_len &&
 		       !memcmp(again.mixin ? again.mixin : (u8 *)"", req.mixin ? req.mixin : (u8 *)"",
 			       req.mixin_len));

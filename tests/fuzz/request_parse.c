@@ -2,7 +2,7 @@
 /*
  * request_parse: derived_request.c as a filter, for tests/fuzz/agree to compare
  * derived-keys-recover with. Reads requests, each after its length (32 bits, little endian); writes
- * a line for each: the errno's name, or length, words, check value and length of the mixin.
+ * a line for each: the errno's name, or length, options, check value and length of the mixin.
  */
 
 #include <stdio.h>
@@ -25,7 +25,7 @@ int main(void)
 		free(data);
 		switch (err) {
 		case 0:
-			printf("ok %u %u %016llx %zu\n", req.length, req.words,
+			printf("ok %u %u %016llx %zu\n", req.length, req.options,
 			       (unsigned long long)req.kcv, req.mixin_len);
 			break;
 		case -EINVAL:

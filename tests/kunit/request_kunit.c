@@ -8,17 +8,17 @@
 
 #include "../../derived.h"
 
-#define PATH	DERIVED_PATH
-#define CSUM	DERIVED_CSUM
-#define NOREAD	DERIVED_NOREAD
-#define LOGON	DERIVED_LOGON
-#define KCV	DERIVED_KCV
+#define PATH	DERIVED_OPT_PATH
+#define CSUM	DERIVED_OPT_CSUM
+#define NOREAD	DERIVED_OPT_NOREAD
+#define LOGON	DERIVED_OPT_LOGON
+#define KCV	DERIVED_OPT_KCV
 
 struct request {
 	const char *text;
 	size_t len;
 	u32 length;		/* what it says, if it is good */
-	unsigned int words;
+	unsigned int options;
 	u64 kcv;
 	const char *mixin;
 	int err;
@@ -26,7 +26,7 @@ struct request {
 
 /* Bytes, since some have a NUL within. */
 #define TEXT(s)			.text = (s), .len = sizeof(s) - 1
-#define GOOD(s, l, w, ...)	{ TEXT(s), .length = (l), .words = (w), ##__VA_ARGS__ }
+#define GOOD(s, l, o, ...)	{ TEXT(s), .length = (l), .options = (o), ##__VA_ARGS__ }
 #define BAD(s, e)		{ TEXT(s), .err = (e) }
 
 static const struct request requests[] = {
@@ -142,7 +142,7 @@ static void request_test(struct kunit *test)
 				    r->err, "'%s'", r->text);
 		if (!r->err) {
 			KUNIT_EXPECT_EQ_MSG(test, got.length, r->length, "'%s'", r->text);
-			KUNIT_EXPECT_EQ_MSG(test, got.words, r->words, "'%s'", r->text);
+			KUNIT_EXPECT_EQ_MSG(test, got.options, r->options, "'%s'", r->text);
 			KUNIT_EXPECT_EQ_MSG(test, got.kcv, r->kcv, "'%s'", r->text);
 			KUNIT_EXPECT_EQ_MSG(test, !got.mixin, !r->mixin, "'%s'", r->text);
 			if (got.mixin && r->mixin) {
