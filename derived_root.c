@@ -81,8 +81,11 @@ static struct derived_root held_root;
 /* Whether a root may be held: not between a notifier and what it is about. */
 static bool may_hold = true;
 
-/* Counts the times that the root was forgotten. */
-static unsigned int forgotten;
+/*
+ * Counted up whenever the root is forgotten. A fetch of an older generation is
+ * served, but neither its root nor its failure is kept.
+ */
+static unsigned int root_generation;
 
 /* The last failure, and until when (64-bit jiffies) it stands. */
 static int failure;
@@ -91,7 +94,7 @@ static u64 failure_until;
 /* What the last fetch showed, if there was one. */
 static bool root_seen;
 static u64 root_check;
-static struct derived_tpm root_tpm;
+static struct tpm2_report root_report;
 
 static bool copy_held_root(struct derived_root *root)
 {
@@ -114,7 +117,7 @@ static void forget_root_locked(void)
 {
 	lockdep_assert_held(&root_lock);
 
-	forgotten++;
+	root_generation++;
 	failure = 0;
 	root_held = false;
 	memzero_explicit(&held_root, sizeof(held_root));
@@ -131,7 +134,7 @@ static void forget_root(void)
 struct fetch {
 	struct work_struct work;
 	struct derived_root root;
-	struct derived_tpm tpm;
+	struct tpm2_report report;
 	int err;
 };
 
@@ -141,7 +144,7 @@ static void fetch_work(struct work_struct *work)
 	const ktime_t began = ktime_get();
 	u8 secret[DERIVED_ROOT_SIZE];
 
-	fetch->err = derived_tpm_fetch(secret, &fetch->tpm);
+	fetch->err = derived_tpm_fetch(secret, &fetch->report);
 	if (!fetch->err) {
 		hmac_sha256_preparekey(&fetch->root.key, secret, sizeof(secret));
 		fetch->root.check = derived_check_value(&fetch->root.key,
@@ -161,22 +164,22 @@ static void fetch_work(struct work_struct *work)
 }
 
 /* Tells the administrator how far the session is to be believed. */
-static void note_session(const struct derived_tpm *tpm, bool first,
-			 bool otherwise, bool null_changed)
+static void note_session(const struct tpm2_report *report, bool first,
+			 bool session_changed, bool null_changed)
 {
 	/* With no session of our own, it is all zero. */
-	const bool salted = tpm->null_name[1];
+	const bool salted = report->null_name[1];
 
-	if (tpm->unencrypted[0] &&
-	    (first || (otherwise && derived_may_log(DERIVED_CAUSE_SESSION))))
+	if (report->unencrypted[0] &&
+	    (first || (session_changed && derived_may_log(DERIVED_CAUSE_SESSION))))
 		pr_warn("no encrypted session: %s. The root secret crossed the TPM's bus in clear, as require_encryption=0 allows\n",
-			tpm->unencrypted);
+			report->unencrypted);
 	if (salted &&
-	    (first || ((otherwise || null_changed) &&
+	    (first || ((session_changed || null_changed) &&
 		       derived_may_log(DERIVED_CAUSE_NULL_NAME))))
 		pr_info("the name of the TPM's null primary key %s %*phN: %s\n",
 			null_changed ? "changed to" : "is",
-			(int)sizeof(tpm->null_name), tpm->null_name,
+			(int)sizeof(report->null_name), report->null_name,
 			null_changed ?
 			"the TPM was reset (as by hibernation), or somebody is on its bus" :
 			"certify it to know that nobody is on its bus");
@@ -184,13 +187,13 @@ static void note_session(const struct derived_tpm *tpm, bool first,
 
 /*
  * Notes what a fetch brought, holds the root if that may be, and tells the
- * administrator. @before is what "forgotten" was when it began.
+ * administrator. @generation is that of the root when it began.
  */
-static void note_fetch(const struct fetch *fetch, unsigned int before)
+static void note_fetch(const struct fetch *fetch, unsigned int generation)
 {
-	const struct derived_tpm *tpm = &fetch->tpm;
+	const struct tpm2_report *report = &fetch->report;
 	const u64 check = fetch->root.check;
-	bool first, changed, otherwise, null_changed;
+	bool first, changed, session_changed, null_changed;
 	u64 check_before;
 
 	spin_lock(&root_lock);
@@ -199,54 +202,54 @@ static void note_fetch(const struct fetch *fetch, unsigned int before)
 	 * any moment: only what comes once there is one is remembered. Nor did
 	 * a TPM do it if there is no memory.
 	 */
-	if (fetch->err && fetch->err != -ENOMEM && tpm->asked &&
-	    before == forgotten) {
+	if (fetch->err && fetch->err != -ENOMEM && report->asked &&
+	    generation == root_generation) {
 		failure = fetch->err;
 		failure_until = get_jiffies_64() + FAILURE_REMEMBERED;
 	}
 	check_before = root_check;
 	first = !root_seen;
 	changed = root_seen && check_before != check;
-	otherwise = root_seen && root_tpm.session != tpm->session;
-	null_changed = root_seen && !otherwise &&
-		       memcmp(root_tpm.null_name, tpm->null_name,
-			      sizeof(tpm->null_name));
+	session_changed = root_seen && root_report.session != report->session;
+	null_changed = root_seen && !session_changed &&
+		       memcmp(root_report.null_name, report->null_name,
+			      sizeof(report->null_name));
 	if (!fetch->err) {
 		root_seen = true;
 		root_check = check;
-		root_tpm = *tpm;
+		root_report = *report;
 		root_held = root_mode == ROOT_CACHED && may_hold &&
-			    before == forgotten;
+			    generation == root_generation;
 		if (root_held)
 			held_root = fetch->root;
 	}
 	spin_unlock(&root_lock);
 
-	if (tpm->left)
+	if (report->left)
 		derived_log(DERIVED_CAUSE_TPM_LEFT,
 			    "the object 0x%08x could not be removed from the TPM",
-			    tpm->left);
+			    report->left);
 	if (fetch->err) {
-		derived_log(tpm->cause, "refused: %s", tpm->why);
+		derived_log(report->cause, "refused: %s", report->why);
 		return;
 	}
 	if (changed && derived_may_log(DERIVED_CAUSE_ROOT_CHANGED))
 		pr_warn("the root changed: its check value was %016llx. Every key is another one now\n",
 			check_before);
-	if (first || ((changed || otherwise) &&
+	if (first || ((changed || session_changed) &&
 		      derived_may_log(DERIVED_CAUSE_ROOT)))
 		pr_info("root check value %016llx, session: %s, TPM: %s, firmware %u.%u.%u.%u\n",
-			check, tpm->session, tpm->vendor,
-			tpm->firmware[0] >> 16, tpm->firmware[0] & 0xffff,
-			tpm->firmware[1] >> 16, tpm->firmware[1] & 0xffff);
-	note_session(tpm, first, otherwise, null_changed);
+			check, report->session, report->vendor,
+			report->firmware[0] >> 16, report->firmware[0] & 0xffff,
+			report->firmware[1] >> 16, report->firmware[1] & 0xffff);
+	note_session(report, first, session_changed, null_changed);
 }
 
 /* With fetch_lock held: from what another one fetched meanwhile, or the TPM. */
 static int fetch_locked(struct derived_root *root)
 {
 	struct fetch *fetch;
-	unsigned int before;
+	unsigned int generation;
 	int err;
 
 	lockdep_assert_held(&fetch_lock);
@@ -258,7 +261,7 @@ static int fetch_locked(struct derived_root *root)
 	if (failure && !time_before64(get_jiffies_64(), failure_until))
 		failure = 0;
 	err = failure;
-	before = forgotten;
+	generation = root_generation;
 	spin_unlock(&root_lock);
 	if (err)
 		return err;
@@ -270,7 +273,7 @@ static int fetch_locked(struct derived_root *root)
 	queue_work(system_long_wq, &fetch->work);
 	flush_work(&fetch->work);
 
-	note_fetch(fetch, before);
+	note_fetch(fetch, generation);
 	err = fetch->err;
 	if (!err)
 		*root = fetch->root;
@@ -389,7 +392,7 @@ MODULE_PARM_DESC(forget, "write 1 to wipe the cached root secret; the next reque
 
 static int status_get(char *buffer, const struct kernel_param *kp)
 {
-	struct derived_tpm tpm;
+	struct tpm2_report report;
 	bool held, seen;
 	u64 check;
 
@@ -397,7 +400,7 @@ static int status_get(char *buffer, const struct kernel_param *kp)
 	held = root_held;
 	seen = root_seen;
 	check = root_check;
-	tpm = root_tpm;
+	report = root_report;
 	spin_unlock(&root_lock);
 
 	if (!seen)
@@ -412,11 +415,11 @@ static int status_get(char *buffer, const struct kernel_param *kp)
 			  "TPM firmware: %u.%u.%u.%u\n",
 			  check, root_mode_names[root_mode],
 			  held ? "held in memory" : "not held",
-			  tpm.session,
-			  tpm.null_name[1] ? (int)sizeof(tpm.null_name) : 0,
-			  tpm.null_name, tpm.vendor,
-			  tpm.firmware[0] >> 16, tpm.firmware[0] & 0xffff,
-			  tpm.firmware[1] >> 16, tpm.firmware[1] & 0xffff);
+			  report.session,
+			  report.null_name[1] ? (int)sizeof(report.null_name) : 0,
+			  report.null_name, report.vendor,
+			  report.firmware[0] >> 16, report.firmware[0] & 0xffff,
+			  report.firmware[1] >> 16, report.firmware[1] & 0xffff);
 }
 
 /* Without this, "modprobe derived-keys status=1" would call NULL. */

@@ -134,17 +134,14 @@ static int split_response(const struct derived_session *session,
 {
 	const size_t auth_size =
 		session->kind == DERIVED_SESSION_PASSWORD ? 0 : SHA256_DIGEST_SIZE;
-	struct tpm2_reader r = { .data = buf->data, .left = buf->length };
-	const size_t size = r.left;
-	u16 tag = tpm2_take_u16(&r);
-	struct tpm2_reader first;
+	struct tpm2_reader r, first;
+	u16 tag;
 
-	if (tpm2_take_u32(&r) != size || tpm2_take_u32(&r) != TPM2_RC_SUCCESS)
-		return -EBADMSG;
+	r = derived_tpm_response(buf, &tag);
 	if (handle) {
 		u32 h = tpm2_take_u32(&r);
 
-		if (tpm2_handle_mso(h) != TPM2_MSO_VOLATILE)
+		if (r.bad || tpm2_handle_mso(h) != TPM2_MSO_VOLATILE)
 			return -EBADMSG;
 		*handle = h;
 	}

@@ -35,28 +35,28 @@ static int rc_value(int rc)
 
 /**
  * derived_tpm_fail() - note why a fetch fails
- * @tpm:	where to
+ * @report:	where to
  * @cause:	what the line in the log is about
  * @err:	a negative errno
  * @fmt:	the line
  *
  * Return: @err
  */
-int derived_tpm_fail(struct derived_tpm *tpm, enum derived_cause cause, int err,
+int derived_tpm_fail(struct tpm2_report *report, enum derived_cause cause, int err,
 		     const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(tpm->why, sizeof(tpm->why), fmt, args);
+	vsnprintf(report->why, sizeof(report->why), fmt, args);
 	va_end(args);
-	tpm->cause = cause;
+	report->cause = cause;
 	return err;
 }
 
 /**
  * derived_tpm_fail_rc() - note that a command failed
- * @tpm:	where to
+ * @report:	where to
  * @command:	its name
  * @rc:		a TPM return code, or an errno: of the TPM layer, or -EBADMSG if
  *		the answer is nonsense
@@ -64,38 +64,38 @@ int derived_tpm_fail(struct derived_tpm *tpm, enum derived_cause cause, int err,
  * Return: what it means to the caller: -ENXIO, -EACCES, -EAGAIN, -ETIME, -ENOMEM
  * or -EIO
  */
-int derived_tpm_fail_rc(struct derived_tpm *tpm, const char *command, int rc)
+int derived_tpm_fail_rc(struct tpm2_report *report, const char *command, int rc)
 {
 	switch (rc) {
 	case -ENODEV:
 	case -ENXIO:
 	case -EPIPE:
 	case -ECANCELED:		/* by the driver, which is being removed */
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO,
+		return derived_tpm_fail(report, DERIVED_CAUSE_NO_TPM, -ENXIO,
 					"the TPM went away during %s (errno %d)",
 					command, -rc);
 	case -EFAULT:			/* the TPM layer's, for a bad size */
 	case -EBADMSG:			/* ours */
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_FAILED, -EIO,
 					"the TPM answered nonsense to %s",
 					command);
 	case -ENOMEM:
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -ENOMEM,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_FAILED, -ENOMEM,
 					"no memory for %s", command);
 	case -ETIME:
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -ETIME,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_FAILED, -ETIME,
 					"the TPM did not answer %s in time",
 					command);
 	}
 	if (rc < 0)
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_FAILED, -EIO,
 					"the TPM driver failed at %s (errno %d)",
 					command, -rc);
 
 	switch (rc_value(rc)) {
 	case TPM_RC_HIERARCHY:
 	case TPM_RC_DISABLED:
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
 					"the TPM's owner hierarchy is disabled (%s: TPM_RC 0x%03x)",
 					command, rc);
 	case TPM_RC_BAD_AUTH:
@@ -103,20 +103,20 @@ int derived_tpm_fail_rc(struct derived_tpm *tpm, const char *command, int rc)
 	case TPM_RC_AUTH_MISSING:
 	case TPM_RC_AUTH_UNAVAILABLE:
 	case TPM_RC_POLICY_FAIL:
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
 					"the TPM's owner hierarchy has a password (%s: TPM_RC 0x%03x)",
 					command, rc);
 	case TPM_RC_LOCKOUT:
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
 					"the TPM is in lockout (%s: TPM_RC 0x%03x)",
 					command, rc);
 	}
 	/* From 0x910 on it is about our handles, which we have from the TPM. */
 	if ((rc & ~0x7f) == TPM_RC_WARN && (rc & ~0xf) != TPM2_RC_REFERENCE_H0)
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
 					"the TPM is busy or full (%s: TPM_RC 0x%03x)",
 					command, rc);
-	return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+	return derived_tpm_fail(report, DERIVED_CAUSE_TPM_FAILED, -EIO,
 				"the TPM failed at %s (TPM_RC 0x%03x)",
 				command, rc);
 }
@@ -175,11 +175,67 @@ int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf)
 }
 
 /**
+ * derived_tpm_response() - begin to read a response
+ * @buf:	the response
+ * @tag:	the result: TPM2_ST_SESSIONS or TPM2_ST_NO_SESSIONS
+ *
+ * Part 1, 18.10.
+ *
+ * Return: what follows the header; bad, if the header gives another size than the
+ * response has, or says that the command failed
+ */
+struct tpm2_reader derived_tpm_response(const struct tpm_buf *buf, u16 *tag)
+{
+	struct tpm2_reader r = { .data = buf->data, .left = buf->length };
+
+	*tag = tpm2_take_u16(&r);
+	if (tpm2_take_u32(&r) != buf->length ||
+	    tpm2_take_u32(&r) != TPM2_RC_SUCCESS)
+		r.bad = true;
+	return r;
+}
+
+/**
+ * derived_tpm_get_capability() - ask what the TPM can do (TPM2_GetCapability)
+ * @chip:	the TPM
+ * @buf:	to send the command with
+ * @capability:	TPM_CAP, the kind of what is asked for
+ * @property:	the first one that is asked for
+ * @count:	how many are asked for
+ * @data:	the result, TPMS_CAPABILITY_DATA behind its TPM_CAP: a count and, for
+ *		TPM2_CAP_TPM_PROPERTIES, pairs of property and value
+ *
+ * Part 3, 30.2. No session authenticates the answer: use it for what may be wrong.
+ *
+ * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
+ * Return: 0, a negative errno, -EBADMSG being nonsense, or a TPM return code
+ */
+int derived_tpm_get_capability(struct tpm_chip *chip, struct tpm_buf *buf,
+			       u32 capability, u32 property, u32 count,
+			       struct tpm2_reader *data)
+{
+	u16 tag;
+	int rc;
+
+	tpm_buf_reset(buf, TPM2_ST_NO_SESSIONS, TPM2_CC_GET_CAPABILITY);
+	tpm_buf_append_u32(buf, capability);
+	tpm_buf_append_u32(buf, property);
+	tpm_buf_append_u32(buf, count);
+	rc = derived_tpm_send(chip, buf);
+	if (rc)
+		return rc;
+
+	*data = derived_tpm_response(buf, &tag);
+	tpm2_take_u8(data);			/* moreData */
+	return tpm2_take_u32(data) == capability && !data->bad ? 0 : -EBADMSG;
+}
+
+/**
  * derived_tpm_flush() - remove an object or a session from the TPM
  * @chip:	the TPM
  * @buf:	to send the command with
  * @handle:	what to remove; 0: nothing
- * @tpm:	where to note that it could not be removed
+ * @report:	where to note that it could not be removed
  *
  * Not by tpm2_flush_context(): that allocates, and leaves the object where it is
  * when it cannot.
@@ -187,7 +243,7 @@ int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf)
  * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
  */
 void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
-		       struct derived_tpm *tpm)
+		       struct tpm2_report *report)
 {
 	int rc;
 
@@ -198,5 +254,5 @@ void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
 	rc = derived_tpm_send(chip, buf);
 	/* A TPM that was reset, and not started since, has no objects. */
 	if (rc && rc != TPM2_RC_INITIALIZE && rc_value(rc) != TPM2_RC_HANDLE)
-		tpm->left = handle;
+		report->left = handle;
 }

@@ -26,7 +26,7 @@
 #define DERIVED_TPM_NAME_SIZE	(2 + SHA256_DIGEST_SIZE)
 
 /**
- * struct derived_tpm - what there is to say about a fetch
+ * struct tpm2_report - what there is to say about a fetch
  * @asked:	there was a TPM to ask, whatever came of it
  * @session:	how the answer was protected on its way, in words
  * @null_name:	name of the null primary key that salted a session of our own;
@@ -38,7 +38,7 @@
  * @unencrypted: why no session protects the answer, in words, or empty
  * @left:	handle of an object that could not be removed from the TPM, or 0
  */
-struct derived_tpm {
+struct tpm2_report {
 	bool asked;
 	const char *session;
 	u8 null_name[DERIVED_TPM_NAME_SIZE];
@@ -125,14 +125,19 @@ static inline bool tpm2_is_rest(const struct tpm2_reader *r, const void *data,
 	return !r->bad && r->left == len && !memcmp(r->data, data, len);
 }
 
+struct tpm2_reader derived_tpm_response(const struct tpm_buf *buf, u16 *tag);
+int derived_tpm_get_capability(struct tpm_chip *chip, struct tpm_buf *buf,
+			       u32 capability, u32 property, u32 count,
+			       struct tpm2_reader *data);
+
 __printf(4, 5)
-int derived_tpm_fail(struct derived_tpm *tpm, enum derived_cause cause, int err,
+int derived_tpm_fail(struct tpm2_report *report, enum derived_cause cause, int err,
 		     const char *fmt, ...);
-int derived_tpm_fail_rc(struct derived_tpm *tpm, const char *command, int rc);
+int derived_tpm_fail_rc(struct tpm2_report *report, const char *command, int rc);
 int derived_tpm_has_command(const struct tpm_chip *chip, u32 command,
 			    unsigned int handles, unsigned int response_handles);
 int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf);
 void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
-		       struct derived_tpm *tpm);
+		       struct tpm2_report *report);
 
 #endif /* _DERIVED_TPM2_COMMAND_H */

@@ -66,7 +66,7 @@ static const u8 primary_public[] = {
  */
 static int create_primary(struct derived_session *session, struct tpm_buf *buf,
 			  struct derived_primary *primary,
-			  struct derived_tpm *tpm)
+			  struct tpm2_report *report)
 {
 	u8 public[sizeof(primary_public) + PRIMARY_UNIQUE_SIZE];
 	int rc;
@@ -76,13 +76,13 @@ static int create_primary(struct derived_session *session, struct tpm_buf *buf,
 	       public + sizeof(primary_public));
 
 	rc = derived_primary_create(session, buf, TPM_RH_OWNER, public,
-				    sizeof(public), primary, tpm);
+				    sizeof(public), primary, report);
 	/* unique is a digest of the TPM's secret: not ours to foresee. */
 	if (!rc && (primary->public_len != sizeof(public) ||
 		    memcmp(primary->public, primary_public,
 			   sizeof(primary_public))))
 		rc = -EBADMSG;
-	return rc ? derived_tpm_fail_rc(tpm, "TPM2_CreatePrimary", rc) : 0;
+	return rc ? derived_tpm_fail_rc(report, "TPM2_CreatePrimary", rc) : 0;
 }
 
 /*
@@ -114,7 +114,7 @@ static int take_root(struct tpm2_reader *params, bool has_ticket,
  */
 static int hmac_sequence(struct derived_session *session, struct tpm_buf *buf,
 			 const struct derived_primary *primary,
-			 u8 root[DERIVED_ROOT_SIZE], struct derived_tpm *tpm)
+			 u8 root[DERIVED_ROOT_SIZE], struct tpm2_report *report)
 {
 	struct tpm2_reader params;
 	u32 sequence;
@@ -125,15 +125,15 @@ static int hmac_sequence(struct derived_session *session, struct tpm_buf *buf,
 				sizeof(primary->name),
 				DERIVED_SESSION_CONTINUE);
 	if (rc)
-		return derived_tpm_fail_rc(tpm, "TPM2_HMAC_Start", rc);
+		return derived_tpm_fail_rc(report, "TPM2_HMAC_Start", rc);
 	tpm_buf_append_u16(buf, 0);		/* the sequence's auth value */
 	tpm_buf_append_u16(buf, TPM_ALG_SHA256);
 	rc = derived_auth_send(session, buf, &sequence, &params);
 	if (!rc && !tpm2_consumed(&params))
 		rc = -EBADMSG;
 	if (rc) {
-		derived_tpm_flush(session->chip, buf, sequence, tpm);
-		return derived_tpm_fail_rc(tpm, "TPM2_HMAC_Start", rc);
+		derived_tpm_flush(session->chip, buf, sequence, report);
+		return derived_tpm_fail_rc(report, "TPM2_HMAC_Start", rc);
 	}
 
 	rc = derived_auth_begin(session, buf, TPM2_CC_SEQUENCE_COMPLETE,
@@ -151,14 +151,14 @@ static int hmac_sequence(struct derived_session *session, struct tpm_buf *buf,
 	if (!rc)
 		return 0;
 	/* Success removes the sequence, if it was one. */
-	derived_tpm_flush(session->chip, buf, sequence, tpm);
-	return derived_tpm_fail_rc(tpm, "TPM2_SequenceComplete", rc);
+	derived_tpm_flush(session->chip, buf, sequence, report);
+	return derived_tpm_fail_rc(report, "TPM2_SequenceComplete", rc);
 }
 
 /* TPM2_HMAC (Part 3, 15.5) with the primary key. */
 static int hmac(struct derived_session *session, struct tpm_buf *buf,
 		const struct derived_primary *primary,
-		u8 root[DERIVED_ROOT_SIZE], struct derived_tpm *tpm)
+		u8 root[DERIVED_ROOT_SIZE], struct tpm2_report *report)
 {
 	struct tpm2_reader params;
 	int rc;
@@ -167,7 +167,7 @@ static int hmac(struct derived_session *session, struct tpm_buf *buf,
 				primary->name, sizeof(primary->name),
 				DERIVED_SESSION_ENCRYPT);
 	if (rc)
-		return derived_tpm_fail_rc(tpm, "TPM2_HMAC", rc);
+		return derived_tpm_fail_rc(report, "TPM2_HMAC", rc);
 	tpm_buf_append_u16(buf, sizeof(derived_root_input));
 	tpm_buf_append(buf, derived_root_input, sizeof(derived_root_input));
 	tpm_buf_append_u16(buf, TPM_ALG_SHA256);
@@ -179,10 +179,10 @@ static int hmac(struct derived_session *session, struct tpm_buf *buf,
 	 * cannot express that.
 	 */
 	if (rc == TPM_RC_COMMAND_CODE && session->kind != DERIVED_SESSION_KERNEL)
-		return hmac_sequence(session, buf, primary, root, tpm);
+		return hmac_sequence(session, buf, primary, root, report);
 	if (!rc)
 		rc = take_root(&params, false, root);
-	return rc ? derived_tpm_fail_rc(tpm, "TPM2_HMAC", rc) : 0;
+	return rc ? derived_tpm_fail_rc(report, "TPM2_HMAC", rc) : 0;
 }
 
 /*
@@ -194,83 +194,72 @@ static int hmac(struct derived_session *session, struct tpm_buf *buf,
  * which the answer to TPM2_FlushContext is too short.
  */
 static void identify_tpm(struct tpm_chip *chip, struct tpm_buf *buf,
-			 struct derived_tpm *tpm)
+			 struct tpm2_report *report)
 {
 	const u32 wanted = TPM_PT_FIRMWARE_VERSION_2 - TPM_PT_MANUFACTURER + 1;
 	u32 count, property, value;
 	struct tpm2_reader r;
 	int i;
 
-	tpm_buf_reset(buf, TPM2_ST_NO_SESSIONS, TPM2_CC_GET_CAPABILITY);
-	tpm_buf_append_u32(buf, TPM2_CAP_TPM_PROPERTIES);
-	tpm_buf_append_u32(buf, TPM_PT_MANUFACTURER);
-	tpm_buf_append_u32(buf, wanted);
-	if (derived_tpm_send(chip, buf))
-		return;
-
-	r.data = buf->data;
-	r.left = buf->length;
-	r.bad = false;
-	tpm2_take(&r, TPM_HEADER_SIZE);
-	tpm2_take_u8(&r);				/* moreData */
-	if (tpm2_take_u32(&r) != TPM2_CAP_TPM_PROPERTIES)
+	if (derived_tpm_get_capability(chip, buf, TPM2_CAP_TPM_PROPERTIES,
+				       TPM_PT_MANUFACTURER, wanted, &r))
 		return;
 	for (count = min(tpm2_take_u32(&r), wanted); count && !r.bad; count--) {
 		property = tpm2_take_u32(&r);
 		value = tpm2_take_u32(&r);
 		if (property == TPM_PT_MANUFACTURER)
-			put_unaligned_be32(value, tpm->vendor);
+			put_unaligned_be32(value, report->vendor);
 		else if (property == TPM_PT_FIRMWARE_VERSION_1)
-			tpm->firmware[0] = value;
+			report->firmware[0] = value;
 		else if (property == TPM_PT_FIRMWARE_VERSION_2)
-			tpm->firmware[1] = value;
+			report->firmware[1] = value;
 	}
 	/* Short names end in NUL or a space; nothing odd goes into the log. */
 	for (i = 0; i < 4; i++)
-		if (tpm->vendor[i] &&
-		    (!isascii(tpm->vendor[i]) || !isprint(tpm->vendor[i])))
-			tpm->vendor[i] = '?';
-	strim(tpm->vendor);
+		if (report->vendor[i] &&
+		    (!isascii(report->vendor[i]) || !isprint(report->vendor[i])))
+			report->vendor[i] = '?';
+	strim(report->vendor);
 }
 
 /* The whole conversation, under one hold of the TPM. */
 static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
-		      u8 root[DERIVED_ROOT_SIZE], struct derived_tpm *tpm)
+		      u8 root[DERIVED_ROOT_SIZE], struct tpm2_report *report)
 {
 	struct derived_session session;
 	struct derived_primary primary;
 	int has_hmac, err;
 
 	if (!(chip->flags & TPM_CHIP_FLAG_TPM2) || tpm_is_firmware_upgrade(chip))
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO,
+		return derived_tpm_fail(report, DERIVED_CAUSE_NO_TPM, -ENXIO,
 					"the TPM is not a TPM 2.0 that works");
 
 	if (derived_tpm_has_command(chip, TPM2_CC_CREATE_PRIMARY, 1, 1) <= 0)
-		return derived_tpm_fail_rc(tpm, "TPM2_CreatePrimary", -EBADMSG);
+		return derived_tpm_fail_rc(report, "TPM2_CreatePrimary", -EBADMSG);
 	has_hmac = derived_tpm_has_command(chip, TPM_CC_HMAC, 1, 0);
 	if (has_hmac < 0)
-		return derived_tpm_fail_rc(tpm, "TPM2_HMAC", has_hmac);
+		return derived_tpm_fail_rc(report, "TPM2_HMAC", has_hmac);
 
 	/* A sequence has an empty name, which the kernel's sessions have not. */
-	err = derived_session_start(&session, chip, buf, has_hmac, tpm);
+	err = derived_session_start(&session, chip, buf, has_hmac, report);
 	if (!err) {
-		err = create_primary(&session, buf, &primary, tpm);
+		err = create_primary(&session, buf, &primary, report);
 		if (!err && has_hmac)
-			err = hmac(&session, buf, &primary, root, tpm);
+			err = hmac(&session, buf, &primary, root, report);
 		else if (!err)
-			err = hmac_sequence(&session, buf, &primary, root, tpm);
-		derived_tpm_flush(chip, buf, primary.handle, tpm);
+			err = hmac_sequence(&session, buf, &primary, root, report);
+		derived_tpm_flush(chip, buf, primary.handle, report);
 	}
-	derived_session_end(&session, buf, tpm);
+	derived_session_end(&session, buf, report);
 	if (!err)
-		identify_tpm(chip, buf, tpm);
+		identify_tpm(chip, buf, report);
 	return err;
 }
 
 /**
  * derived_tpm_fetch() - fetch K_root from the TPM
  * @secret:	the result; the caller wipes it
- * @tpm:	what there is to say about it, in failure too
+ * @report:	what there is to say about it, in failure too
  *
  * The chip is looked up each time and not kept: it may come and go. The
  * commands go out under one tpm_try_get_ops(): the kernel's session lives in the
@@ -284,21 +273,21 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
  * it does not answer; -EOPNOTSUPP if its answers would not be encrypted and have
  * to be; -ENOMEM
  */
-int derived_tpm_fetch(u8 secret[DERIVED_ROOT_SIZE], struct derived_tpm *tpm)
+int derived_tpm_fetch(u8 secret[DERIVED_ROOT_SIZE], struct tpm2_report *report)
 {
 	struct tpm_chip *chip;
 	struct tpm_buf *buf;
 	int err;
 
-	memset(tpm, 0, sizeof(*tpm));
+	memset(report, 0, sizeof(*report));
 	chip = tpm_default_chip();
 	if (!chip)
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO,
+		return derived_tpm_fail(report, DERIVED_CAUSE_NO_TPM, -ENXIO,
 					"no TPM");
 
 	buf = kzalloc(TPM_BUFSIZE, GFP_KERNEL);
 	if (!buf) {
-		err = derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -ENOMEM,
+		err = derived_tpm_fail(report, DERIVED_CAUSE_TPM_FAILED, -ENOMEM,
 				       "no memory");
 		goto out_put_chip;
 	}
@@ -310,15 +299,15 @@ int derived_tpm_fetch(u8 secret[DERIVED_ROOT_SIZE], struct derived_tpm *tpm)
 	 */
 	wait_for_random_bytes();
 
-	tpm->asked = true;
+	report->asked = true;
 	err = tpm_try_get_ops(chip);
 	if (err) {
-		err = derived_tpm_fail(tpm, DERIVED_CAUSE_NO_TPM, -ENXIO,
+		err = derived_tpm_fail(report, DERIVED_CAUSE_NO_TPM, -ENXIO,
 				       "the TPM is disabled, suspended or gone (errno %d)",
 				       -err);
 		goto out_wipe_buf;
 	}
-	err = fetch_from(chip, buf, secret, tpm);
+	err = fetch_from(chip, buf, secret, report);
 	tpm_put_ops(chip);
 out_wipe_buf:
 	kfree_sensitive(buf);

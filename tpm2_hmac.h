@@ -10,6 +10,6 @@
 #include "derived_kdf.h"
 #include "tpm2_command.h"
 
-int derived_tpm_fetch(u8 secret[DERIVED_ROOT_SIZE], struct derived_tpm *tpm);
+int derived_tpm_fetch(u8 secret[DERIVED_ROOT_SIZE], struct tpm2_report *report);
 
 #endif /* _DERIVED_TPM2_HMAC_H */

@@ -75,7 +75,7 @@ static int check_creation(struct tpm2_reader *params, u32 hierarchy,
  * @public:	the template, a TPMT_PUBLIC
  * @public_len:	bytes of @public
  * @primary:	the result; flush its .handle in any case
- * @tpm:	where to note what could not be removed
+ * @report:	where to note what could not be removed
  *
  * That @primary->public is what the template asks for is left to the caller, who
  * knows which of its fields are the TPM's.
@@ -86,7 +86,7 @@ static int check_creation(struct tpm2_reader *params, u32 hierarchy,
 int derived_primary_create(struct derived_session *session, struct tpm_buf *buf,
 			   u32 hierarchy, const u8 *public, size_t public_len,
 			   struct derived_primary *primary,
-			   struct derived_tpm *tpm)
+			   struct tpm2_report *report)
 {
 	struct tpm2_reader params;
 	int rc;

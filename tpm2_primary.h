@@ -29,6 +29,6 @@ struct derived_primary {
 int derived_primary_create(struct derived_session *session, struct tpm_buf *buf,
 			   u32 hierarchy, const u8 *public, size_t public_len,
 			   struct derived_primary *primary,
-			   struct derived_tpm *tpm);
+			   struct tpm2_report *report);
 
 #endif /* _DERIVED_TPM2_PRIMARY_H */

@@ -44,7 +44,7 @@ bool derived_require_encryption = true;
 module_param_named(require_encryption, derived_require_encryption, bool, 0444);
 MODULE_PARM_DESC(require_encryption, "fetch no root secret that would cross the TPM's bus unencrypted (default); 0: an attacker on the bus can have it sent in clear");
 
-static const char * const kind_words[] = {
+static const char * const kind_descriptions[] = {
 	[DERIVED_SESSION_PASSWORD] =
 		"password, the TPM's answer crosses its bus unencrypted",
 	[DERIVED_SESSION_OWN] =
@@ -198,11 +198,7 @@ static int start_auth_session(struct derived_session *session,
 	if (rc)
 		return rc;
 
-	r.data = buf->data;
-	r.left = buf->length;
-	r.bad = false;
-	tag = tpm2_take_u16(&r);
-	tpm2_take(&r, TPM_HEADER_SIZE - sizeof(tag));
+	r = derived_tpm_response(buf, &tag);
 	handle = tpm2_take_u32(&r);
 	/* The TPM may have started one, whatever else it says. */
 	if (handle >> 24 == TPM_HT_HMAC_SESSION)
@@ -238,11 +234,11 @@ static bool is_unsupported(int rc)
 /*
  * Starts a session of our own.
  *
- * Returns 0; 1 if the TPM cannot, and @tpm->unencrypted says why; or a negative
+ * Returns 0; 1 if the TPM cannot, and @report->unencrypted says why; or a negative
  * errno.
  */
 static int start_own(struct derived_session *session, struct tpm_buf *buf,
-		     struct derived_tpm *tpm)
+		     struct tpm2_report *report)
 {
 	struct p256_point null_point, ephemeral;
 	struct derived_primary primary;
@@ -252,7 +248,7 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 
 	/* In the null hierarchy, by password: nobody can know this key yet. */
 	rc = derived_primary_create(session, buf, TPM2_RH_NULL, null_public,
-				    sizeof(null_public), &primary, tpm);
+				    sizeof(null_public), &primary, report);
 	if (!rc)
 		rc = take_point(&primary, &null_point);
 	if (!rc) {
@@ -266,18 +262,18 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 					salt);
 		memzero_explicit(salt, sizeof(salt));
 	}
-	derived_tpm_flush(session->chip, buf, primary.handle, tpm);
+	derived_tpm_flush(session->chip, buf, primary.handle, report);
 	if (!rc) {
 		session->kind = DERIVED_SESSION_OWN;
-		memcpy(tpm->null_name, primary.name, sizeof(tpm->null_name));
+		memcpy(report->null_name, primary.name, sizeof(report->null_name));
 		return 0;
 	}
 
-	derived_tpm_flush(session->chip, buf, session->handle, tpm);
+	derived_tpm_flush(session->chip, buf, session->handle, report);
 	session->handle = 0;
 	if (!is_unsupported(rc))
-		return derived_tpm_fail_rc(tpm, command, rc);
-	snprintf(tpm->unencrypted, sizeof(tpm->unencrypted),
+		return derived_tpm_fail_rc(report, command, rc);
+	snprintf(report->unencrypted, sizeof(report->unencrypted),
 		 "the TPM, or an attacker on its bus, refused it (%s: TPM_RC 0x%03x)",
 		 command, rc);
 	return 1;
@@ -292,20 +288,10 @@ static bool has_slot(struct tpm_chip *chip, struct tpm_buf *buf)
 {
 	struct tpm2_reader r;
 
-	tpm_buf_reset(buf, TPM2_ST_NO_SESSIONS, TPM2_CC_GET_CAPABILITY);
-	tpm_buf_append_u32(buf, TPM2_CAP_TPM_PROPERTIES);
-	tpm_buf_append_u32(buf, TPM_PT_HR_TRANSIENT_AVAIL);
-	tpm_buf_append_u32(buf, 1);
-	if (derived_tpm_send(chip, buf))
+	if (derived_tpm_get_capability(chip, buf, TPM2_CAP_TPM_PROPERTIES,
+				       TPM_PT_HR_TRANSIENT_AVAIL, 1, &r))
 		return true;
-
-	r.data = buf->data;
-	r.left = buf->length;
-	r.bad = false;
-	tpm2_take(&r, TPM_HEADER_SIZE);
-	tpm2_take_u8(&r);			/* moreData */
-	if (tpm2_take_u32(&r) != TPM2_CAP_TPM_PROPERTIES ||
-	    tpm2_take_u32(&r) != 1 ||
+	if (tpm2_take_u32(&r) != 1 ||
 	    tpm2_take_u32(&r) != TPM_PT_HR_TRANSIENT_AVAIL)
 		return true;
 	return tpm2_take_u32(&r) || !tpm2_consumed(&r);
@@ -313,14 +299,14 @@ static bool has_slot(struct tpm_chip *chip, struct tpm_buf *buf)
 
 /* With the kernel's sessions configured, one that fails is no excuse. */
 static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
-			struct derived_tpm *tpm)
+			struct tpm2_report *report)
 {
 	int err;
 
 	if (!IS_ENABLED(CONFIG_TCG_TPM2_HMAC))
 		return 0;
 	if (!has_slot(session->chip, buf))
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
 					"the TPM is busy or full (no slot for the session's key)");
 
 	err = tpm2_start_auth_session(session->chip);
@@ -330,13 +316,13 @@ static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
 			session->kind = DERIVED_SESSION_KERNEL;
 		return 0;
 	case -ENOMEM:	/* what tpm_ret_to_err() makes of TPM_RC_SESSION_MEMORY */
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
 					"no memory, or no slot in the TPM, for a session");
 	case -ENODEV:
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_TPM_FAILED, -EIO,
+		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_FAILED, -EIO,
 					"the kernel has disabled the TPM: its null primary key is not the one of this boot, or cannot be loaded");
 	default:
-		return derived_tpm_fail_rc(tpm, "TPM2_StartAuthSession", err);
+		return derived_tpm_fail_rc(report, "TPM2_StartAuthSession", err);
 	}
 }
 
@@ -346,7 +332,7 @@ static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
  * @chip:	the TPM
  * @buf:	to send commands with
  * @kernel_can:	whether the TPM layer's sessions can express what will be sent
- * @tpm:	what there is to say about it: .session, .null_name, and if nothing
+ * @report:	what there is to say about it: .session, .null_name, and if nothing
  *		is encrypted, .unencrypted
  *
  * The TPM layer's, if the kernel has them; else one of our own; else none, but
@@ -360,7 +346,7 @@ static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
  */
 int derived_session_start(struct derived_session *session,
 			  struct tpm_chip *chip, struct tpm_buf *buf,
-			  bool kernel_can, struct derived_tpm *tpm)
+			  bool kernel_can, struct tpm2_report *report)
 {
 	int err = 0;
 
@@ -369,22 +355,22 @@ int derived_session_start(struct derived_session *session,
 	session->kind = DERIVED_SESSION_PASSWORD;
 
 	if (kernel_can)
-		err = start_kernel(session, buf, tpm);
+		err = start_kernel(session, buf, report);
 	if (!err && session->kind == DERIVED_SESSION_PASSWORD) {
 		if (IS_REACHABLE(CONFIG_CRYPTO_ECC))
-			err = start_own(session, buf, tpm);
+			err = start_own(session, buf, report);
 		else
-			strscpy(tpm->unencrypted,
+			strscpy(report->unencrypted,
 				"this kernel has no ECDH (CONFIG_CRYPTO_ECC)");
 	}
 	if (err < 0)
 		return err;
 
-	tpm->session = kind_words[session->kind];
+	report->session = kind_descriptions[session->kind];
 	if (session->kind == DERIVED_SESSION_PASSWORD && derived_require_encryption)
-		return derived_tpm_fail(tpm, DERIVED_CAUSE_SESSION, -EOPNOTSUPP,
+		return derived_tpm_fail(report, DERIVED_CAUSE_SESSION, -EOPNOTSUPP,
 					"no encrypted session: %s. Without one the root secret, and so every key, could be read on the TPM's bus. To allow that: \"options derived-keys require_encryption=0\" in /etc/modprobe.d/derived-keys.conf",
-					tpm->unencrypted);
+					report->unencrypted);
 	return 0;
 }
 
@@ -392,15 +378,15 @@ int derived_session_start(struct derived_session *session,
  * derived_session_end() - end a session
  * @session:	started, with success or not
  * @buf:	to send commands with
- * @tpm:	where to note that it could not be removed from the TPM
+ * @report:	where to note that it could not be removed from the TPM
  *
  * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
  */
 void derived_session_end(struct derived_session *session, struct tpm_buf *buf,
-			 struct derived_tpm *tpm)
+			 struct tpm2_report *report)
 {
 	if (session->kind == DERIVED_SESSION_KERNEL)
 		tpm2_end_auth_session(session->chip);
-	derived_tpm_flush(session->chip, buf, session->handle, tpm);
+	derived_tpm_flush(session->chip, buf, session->handle, report);
 	memzero_explicit(session, sizeof(*session));
 }

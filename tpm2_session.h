@@ -18,8 +18,8 @@ extern bool derived_require_encryption;
 
 int derived_session_start(struct derived_session *session,
 			  struct tpm_chip *chip, struct tpm_buf *buf,
-			  bool kernel_can, struct derived_tpm *tpm);
+			  bool kernel_can, struct tpm2_report *report);
 void derived_session_end(struct derived_session *session, struct tpm_buf *buf,
-			 struct derived_tpm *tpm);
+			 struct tpm2_report *report);
 
 #endif /* _DERIVED_TPM2_SESSION_H */

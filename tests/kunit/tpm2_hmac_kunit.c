@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the conversation with the TPM: what the TPM says is bent in every
- * place, one at a time. tpm2_hmac.c includes this file.
+ * KUnit tests of the fetch: each response of the TPM is changed in every place, one
+ * place at a time. tpm2_hmac.c includes this file.
  *
- * A conversation of swtpm's, without a session (vectors.h), is played back, as it
- * is with require_encryption=0. With a session no two conversations are alike:
- * tests/e2e/tpm-faults.sh has those.
+ * The recorded responses (vectors.h) are swtpm's, of a fetch without a session, as
+ * it is with require_encryption=0. With a session no two fetches are alike:
+ * tests/e2e/tpm-faults.sh changes their responses.
  */
 
 #include <kunit/static_stub.h>
@@ -69,7 +69,7 @@ static const struct exchange exchanges[SAYINGS] = {
 
 #define RESPONSE_MAX sizeof(create_primary_response)
 
-/* The fields of responses that some tests are about. */
+/* The fields of responses that some tests are report. */
 #define HANDLE_AT	TPM_HEADER_SIZE
 #define HANDLE_END	(HANDLE_AT + 4)
 #define TICKET_AT	167
@@ -77,13 +77,13 @@ static const struct exchange exchanges[SAYINGS] = {
 #define DIGEST_AT	16
 #define DIGEST_END	48
 
-#define UNTOUCHED	0xa5		/* what is in the root's place before */
+#define UNTOUCHED	0xa5		/* fills the place of the root secret before */
 
 /**
- * struct bent - a response that is not as it was
+ * struct bent - a recorded response, changed in one place
  * @which:	SAY_*
- * @how:	in words
- * @at:		the byte, or the length, that it is about
+ * @how:	the kind of change, in words
+ * @at:		where: the number of a byte, or a length
  * @len:	bytes of @data
  * @data:	the response
  */
@@ -95,7 +95,7 @@ struct bent {
 	u8 data[RESPONSE_MAX];
 };
 
-/* Whether the TPM layer lets it through. */
+/* Whether the TPM layer passes the response on. */
 static bool header_is_right(const struct bent *bent)
 {
 	return bent->len >= TPM_HEADER_SIZE &&
@@ -108,7 +108,7 @@ static bool changes(const struct bent *bent, size_t begin, size_t end)
 	       bent->at >= begin && bent->at < end;
 }
 
-/* Whether it may be believed: nothing is known of that field beforehand. */
+/* Whether the change cannot be noticed: nothing is known of that field before. */
 static bool may_pass(const struct bent *bent)
 {
 	switch (bent->which) {
@@ -123,7 +123,7 @@ static bool may_pass(const struct bent *bent)
 	}
 }
 
-/* Whether nobody can know from it what to flush. */
+/* Whether the response hides the handle, so that nothing can be flushed. */
 static bool hides_object(const struct bent *bent)
 {
 	return bent->which == SAY_CREATE_PRIMARY &&
@@ -132,7 +132,7 @@ static bool hides_object(const struct bent *bent)
 }
 
 /*
- * A TPM that says what was recorded, but for one bent response.
+ * A TPM that gives the recorded responses, one of which may be bent.
  */
 struct fake_tpm {
 	struct tpm_chip chip;
@@ -153,7 +153,7 @@ static int fake_send(struct tpm_chip *chip, struct tpm_buf *buf)
 	size_t len;
 	int rc;
 
-	/* No null primary, so no session of our own. */
+	/* Refuse the null primary key, so that there is no own session. */
 	if (get_unaligned_be32(buf->data + 6) == TPM2_CC_CREATE_PRIMARY &&
 	    get_unaligned_be32(buf->data + TPM_HEADER_SIZE) == TPM2_RH_NULL) {
 		tpm->refused_sessions++;
@@ -191,7 +191,7 @@ static int fake_send(struct tpm_chip *chip, struct tpm_buf *buf)
 	memset(buf->data, tpm->tail, 1024);
 	memcpy(buf->data, response, len);
 
-	/* What tpm_transmit_cmd() and derived_tpm_send() make of it. */
+	/* As tpm_transmit_cmd() and derived_tpm_send() do. */
 	if (len < TPM_HEADER_SIZE || get_unaligned_be32(response + 2) != len)
 		return -EFAULT;
 	rc = get_unaligned_be32(response + 6);
@@ -203,39 +203,39 @@ static int fake_send(struct tpm_chip *chip, struct tpm_buf *buf)
 
 static int never_send(struct tpm_chip *chip, struct tpm_buf *buf)
 {
-	KUNIT_FAIL(kunit_get_current_test(), "it was asked something");
+	KUNIT_FAIL(kunit_get_current_test(), "a command was sent");
 	return -ENODEV;
 }
 
 /*
- * Where the kernel opens sessions of its own (CONFIG_TCG_TPM2_HMAC), the fake TPM
- * could not answer it. So there this stands for fetch_from().
+ * The fake TPM cannot answer the kernel's own sessions (CONFIG_TCG_TPM2_HMAC). On
+ * such a kernel this function takes the place of fetch_from().
  */
 static int fetch_without_kernel(struct tpm_chip *chip, struct tpm_buf *buf,
 				u8 root[DERIVED_ROOT_SIZE],
-				struct derived_tpm *tpm)
+				struct tpm2_report *report)
 {
 	struct derived_session session;
 	struct derived_primary primary;
 	int err;
 
-	err = derived_session_start(&session, chip, buf, false, tpm);
+	err = derived_session_start(&session, chip, buf, false, report);
 	if (!err) {
-		err = create_primary(&session, buf, &primary, tpm);
+		err = create_primary(&session, buf, &primary, report);
 		if (!err)
-			err = hmac(&session, buf, &primary, root, tpm);
-		derived_tpm_flush(chip, buf, primary.handle, tpm);
+			err = hmac(&session, buf, &primary, root, report);
+		derived_tpm_flush(chip, buf, primary.handle, report);
 	}
-	derived_session_end(&session, buf, tpm);
+	derived_session_end(&session, buf, report);
 	if (!err)
-		identify_tpm(chip, buf, tpm);
+		identify_tpm(chip, buf, report);
 	return err;
 }
 
-/* Asks for the root, with one response bent. */
-static int converse(struct kunit *test, struct fake_tpm *tpm,
+/* Fetches the root secret, with one response bent. */
+static int fetch_with(struct kunit *test, struct fake_tpm *tpm,
 		    const struct bent *bent, u8 root[DERIVED_ROOT_SIZE],
-		    struct derived_tpm *about)
+		    struct tpm2_report *report)
 {
 	struct tpm_buf *buf = kunit_kzalloc(test, TPM_BUFSIZE, GFP_KERNEL);
 	int err;
@@ -246,14 +246,14 @@ static int converse(struct kunit *test, struct fake_tpm *tpm,
 	tpm->objects = 0;
 	tpm->refused_sessions = 0;
 	memset(tpm->said, 0, sizeof(tpm->said));
-	memset(about, 0, sizeof(*about));
+	memset(report, 0, sizeof(*report));
 	memset(root, UNTOUCHED, DERIVED_ROOT_SIZE);
 
 	kunit_activate_static_stub(test, derived_tpm_send, fake_send);
 	if (IS_ENABLED(CONFIG_TCG_TPM2_HMAC))
-		err = fetch_without_kernel(&tpm->chip, buf, root, about);
+		err = fetch_without_kernel(&tpm->chip, buf, root, report);
 	else
-		err = fetch_from(&tpm->chip, buf, root, about);
+		err = fetch_from(&tpm->chip, buf, root, report);
 	kunit_deactivate_static_stub(test, derived_tpm_send);
 	kunit_kfree(test, buf);
 	return err;
@@ -282,63 +282,63 @@ static struct fake_tpm *make_tpm(struct kunit *test)
 static void honest_test(struct kunit *test)
 {
 	struct fake_tpm *tpm = make_tpm(test);
-	struct derived_tpm about;
+	struct tpm2_report report;
 	u8 root[DERIVED_ROOT_SIZE];
 	struct hmac_sha256_key key;
 	int i;
 
-	KUNIT_EXPECT_EQ(test, converse(test, tpm, NULL, root, &about), 0);
+	KUNIT_EXPECT_EQ(test, fetch_with(test, tpm, NULL, root, &report), 0);
 	KUNIT_EXPECT_MEMEQ(test, root, golden_root, sizeof(root));
 	for (i = 0; i < SAYINGS; i++)
 		KUNIT_EXPECT_EQ_MSG(test, tpm->said[i], 1, "%s",
 				    exchanges[i].name);
 	KUNIT_EXPECT_EQ(test, tpm->objects, 0);
 	KUNIT_EXPECT_EQ(test, tpm->refused_sessions, 1);
-	KUNIT_EXPECT_EQ(test, about.left, 0);
-	KUNIT_EXPECT_STREQ(test, about.vendor, "IBM");
+	KUNIT_EXPECT_EQ(test, report.left, 0);
+	KUNIT_EXPECT_STREQ(test, report.vendor, "IBM");
 
 	hmac_sha256_preparekey(&key, root, sizeof(root));
 	KUNIT_EXPECT_EQ(test, derived_check_value(&key, DERIVED_USE_ROOT_CHECK,
 						  NULL, 0), GOLDEN_ROOT_CHECK);
 }
 
-/* The same TPM by default: it is asked for nothing that must not be read. */
+/* By default, the same TPM gets no command about the root secret. */
 static void in_clear_test(struct kunit *test)
 {
 	struct fake_tpm *tpm = make_tpm(test);
-	struct derived_tpm about;
+	struct tpm2_report report;
 	u8 root[DERIVED_ROOT_SIZE];
 	int i;
 
 	derived_require_encryption = true;
-	KUNIT_EXPECT_EQ(test, converse(test, tpm, NULL, root, &about),
+	KUNIT_EXPECT_EQ(test, fetch_with(test, tpm, NULL, root, &report),
 			-EOPNOTSUPP);
 	KUNIT_EXPECT_NULL(test, memchr_inv(root, UNTOUCHED, sizeof(root)));
 	for (i = 0; i < SAYINGS; i++)
 		KUNIT_EXPECT_EQ_MSG(test, tpm->said[i], 0, "%s",
 				    exchanges[i].name);
 	KUNIT_EXPECT_EQ(test, tpm->refused_sessions, 1);
-	KUNIT_EXPECT_EQ(test, about.cause, DERIVED_CAUSE_SESSION);
-	/* Where the line begins and ends: all of it had room. */
-	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(about.why, "TPM_RC 0x2c4)"),
-				  "%s", about.why);
-	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(about.why, "derived-keys.conf"),
-				  "%s", about.why);
+	KUNIT_EXPECT_EQ(test, report.cause, DERIVED_CAUSE_SESSION);
+	/* The beginning and the end of the line: it was not cut. */
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(report.why, "TPM_RC 0x2c4)"),
+				  "%s", report.why);
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(report.why, "derived-keys.conf"),
+				  "%s", report.why);
 }
 
-/* What must come of a bent response in a whole conversation. */
-static void bend_conversation(struct kunit *test, const struct bent *bent)
+/* A whole fetch with one bent response: it fails, and leaves nothing behind. */
+static void expect_of_bent(struct kunit *test, const struct bent *bent)
 {
 	struct fake_tpm *tpm = test->priv;
-	struct derived_tpm about[2];
+	struct tpm2_report report[2];
 	u8 root[2][DERIVED_ROOT_SIZE];
 	bool was_digest;
 	int err[2], i;
 
-	/* Whatever is in the buffer behind the response, it is not looked at. */
+	/* The bytes behind the response must not matter. */
 	for (i = 0; i < 2; i++) {
 		tpm->tail = i ? 0xff : 0x00;
-		err[i] = converse(test, tpm, bent, root[i], &about[i]);
+		err[i] = fetch_with(test, tpm, bent, root[i], &report[i]);
 
 		KUNIT_EXPECT_EQ_MSG(test, tpm->objects, hides_object(bent),
 				    "%s, %s %zu: left in the TPM",
@@ -347,9 +347,9 @@ static void bend_conversation(struct kunit *test, const struct bent *bent)
 	}
 	KUNIT_EXPECT_EQ(test, err[0], err[1]);
 	KUNIT_EXPECT_MEMEQ(test, root[0], root[1], sizeof(root[0]));
-	KUNIT_EXPECT_STREQ(test, about[0].vendor, about[1].vendor);
-	KUNIT_EXPECT_MEMEQ(test, about[0].firmware, about[1].firmware,
-			   sizeof(about[0].firmware));
+	KUNIT_EXPECT_STREQ(test, report[0].vendor, report[1].vendor);
+	KUNIT_EXPECT_MEMEQ(test, report[0].firmware, report[1].firmware,
+			   sizeof(report[0].firmware));
 
 	switch (err[0]) {
 	case 0:
@@ -369,7 +369,7 @@ static void bend_conversation(struct kunit *test, const struct bent *bent)
 				      "%s, %s %zu: errno %d",
 				      exchanges[bent->which].name, bent->how,
 				      bent->at, -err[0]);
-		/* No byte of what might be a secret is left behind. */
+		/* No byte of a possible secret is left behind. */
 		KUNIT_EXPECT_NULL(test, memchr_inv(root[0], UNTOUCHED,
 						   sizeof(root[0])));
 		break;
@@ -380,7 +380,7 @@ static void bend_conversation(struct kunit *test, const struct bent *bent)
 	}
 }
 
-/* Where a response's parameters are, behind their size. */
+/* The place of a response's parameters, behind their size. */
 static const struct {
 	size_t at;
 	size_t end;
@@ -389,7 +389,7 @@ static const struct {
 	[SAY_HMAC] = { TPM_HEADER_SIZE + 4, DIGEST_END },
 };
 
-/* The parameters alone are cut short, with all else in order. */
+/* Cuts the parameters short, and makes all sizes right again. */
 static void cut_parameters(struct bent *bent, size_t n)
 {
 	const struct exchange *e = &exchanges[bent->which];
@@ -405,8 +405,8 @@ static void cut_parameters(struct bent *bent, size_t n)
 	bent->how = "parameters cut to";
 }
 
-/* Bends each response in every place, one at a time. */
-static void bent_conversation_test(struct kunit *test)
+/* Bends each response in every place, one place at a time. */
+static void bent_response_test(struct kunit *test)
 {
 	static const u8 masks[] = { 0x01, 0x80, 0xff };
 	static const u32 lengths[] = { 0, 1, U32_MAX };
@@ -429,10 +429,10 @@ static void bent_conversation_test(struct kunit *test)
 			bent->len = n;
 			bent->at = n;
 			bent->how = "cut to";
-			bend_conversation(test, bent);
+			expect_of_bent(test, bent);
 			if (n >= TPM_HEADER_SIZE) {
 				put_unaligned_be32(n, bent->data + 2);
-				bend_conversation(test, bent);
+				expect_of_bent(test, bent);
 			}
 			count++;
 		}
@@ -440,7 +440,7 @@ static void bent_conversation_test(struct kunit *test)
 		n = parameters[bent->which].end - parameters[bent->which].at;
 		while (n--) {
 			cut_parameters(bent, n);
-			bend_conversation(test, bent);
+			expect_of_bent(test, bent);
 			count++;
 		}
 
@@ -451,7 +451,7 @@ static void bent_conversation_test(struct kunit *test)
 				memcpy(bent->data, e->response, bent->len);
 				bent->data[n] ^= masks[i];
 				bent->at = n;
-				bend_conversation(test, bent);
+				expect_of_bent(test, bent);
 				count++;
 			}
 		}
@@ -469,7 +469,7 @@ static void bent_conversation_test(struct kunit *test)
 			if (!memcmp(bent->data, e->response, bent->len))
 				continue;	/* it was that already */
 			bent->at = field->at;
-			bend_conversation(test, bent);
+			expect_of_bent(test, bent);
 			count++;
 		}
 	}
@@ -478,8 +478,8 @@ static void bent_conversation_test(struct kunit *test)
 }
 
 /*
- * A TPM that lists its commands otherwise than the specification does is asked
- * nothing: the kernel's sessions believe it.
+ * A TPM whose list of commands contradicts the specification gets no command: the
+ * kernel's sessions believe that list.
  */
 static void odd_commands_test(struct kunit *test)
 {
@@ -496,7 +496,7 @@ static void odd_commands_test(struct kunit *test)
 	};
 	struct tpm_chip *chip = &make_tpm(test)->chip;
 	struct tpm_buf *buf = kunit_kzalloc(test, TPM_BUFSIZE, GFP_KERNEL);
-	struct derived_tpm about = {};
+	struct tpm2_report report = {};
 	u8 root[DERIVED_ROOT_SIZE];
 	int i;
 
@@ -506,17 +506,17 @@ static void odd_commands_test(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(lists); i++) {
 		chip->cc_attrs_tbl = lists[i];
 		chip->nr_commands = ARRAY_SIZE(lists[i]);
-		KUNIT_EXPECT_EQ_MSG(test, fetch_from(chip, buf, root, &about),
+		KUNIT_EXPECT_EQ_MSG(test, fetch_from(chip, buf, root, &report),
 				    -EIO, "list %d", i);
-		KUNIT_EXPECT_EQ(test, about.cause, DERIVED_CAUSE_TPM_FAILED);
+		KUNIT_EXPECT_EQ(test, report.cause, DERIVED_CAUSE_TPM_FAILED);
 	}
 	chip->flags = 0;
-	KUNIT_EXPECT_EQ(test, fetch_from(chip, buf, root, &about), -ENXIO);
-	KUNIT_EXPECT_EQ(test, about.cause, DERIVED_CAUSE_NO_TPM);
+	KUNIT_EXPECT_EQ(test, fetch_from(chip, buf, root, &report), -ENXIO);
+	KUNIT_EXPECT_EQ(test, report.cause, DERIVED_CAUSE_NO_TPM);
 	kunit_deactivate_static_stub(test, derived_tpm_send);
 }
 
-/* What TPM2_FlushContext is answered, and whether that means that it stays. */
+/* Answers to TPM2_FlushContext, and whether the object stays in the TPM. */
 static const struct {
 	int rc;
 	bool stays;
@@ -525,7 +525,7 @@ static const struct {
 	{ TPM2_RC_INITIALIZE, false },	/* a TPM that was reset, and not started */
 	{ TPM2_RC_HANDLE, false },
 	{ TPM_RC_HANDLE_1, false },
-	{ 0x108b, true },		/* no return code, whatever its end is */
+	{ 0x108b, true },		/* more than twelve bits: no return code */
 	{ 0x101, true },		/* TPM_RC_FAILURE */
 	{ 0x1c4, true },		/* TPM_RC_VALUE, of parameter 1 */
 	{ -EBADMSG, true },
@@ -542,23 +542,23 @@ static void flush_test(struct kunit *test)
 	struct tpm_buf *buf = kunit_kzalloc(test, TPM_BUFSIZE, GFP_KERNEL);
 	struct tpm_chip *chip = &make_tpm(test)->chip;
 	const u32 handle = 0x80000001;
-	struct derived_tpm about;
+	struct tpm2_report report;
 
 	KUNIT_ASSERT_NOT_NULL(test, buf);
 	tpm_buf_init(buf, TPM_BUFSIZE);
 	kunit_activate_static_stub(test, derived_tpm_send, answer_flush);
 	for (chip->dev_num = 0; chip->dev_num < ARRAY_SIZE(flush_answers);
 	     chip->dev_num++) {
-		memset(&about, 0, sizeof(about));
-		derived_tpm_flush(chip, buf, handle, &about);
-		KUNIT_EXPECT_EQ_MSG(test, about.left,
+		memset(&report, 0, sizeof(report));
+		derived_tpm_flush(chip, buf, handle, &report);
+		KUNIT_EXPECT_EQ_MSG(test, report.left,
 				    flush_answers[chip->dev_num].stays ? handle : 0,
 				    "%d", flush_answers[chip->dev_num].rc);
 	}
 	kunit_deactivate_static_stub(test, derived_tpm_send);
 }
 
-/* What the caller of add_key(2) gets when a command fails. */
+/* The errno of add_key(2) when a command fails. */
 static const struct {
 	int rc;
 	int err;
@@ -597,18 +597,18 @@ static const struct {
 
 static void failure_test(struct kunit *test)
 {
-	struct derived_tpm about;
+	struct tpm2_report report;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(failures); i++) {
-		memset(&about, 0, sizeof(about));
-		KUNIT_EXPECT_EQ_MSG(test, derived_tpm_fail_rc(&about, "TPM2_HMAC",
+		memset(&report, 0, sizeof(report));
+		KUNIT_EXPECT_EQ_MSG(test, derived_tpm_fail_rc(&report, "TPM2_HMAC",
 							      failures[i].rc),
 				    failures[i].err, "%d", failures[i].rc);
-		KUNIT_EXPECT_EQ_MSG(test, about.cause, failures[i].cause, "%d",
+		KUNIT_EXPECT_EQ_MSG(test, report.cause, failures[i].cause, "%d",
 				    failures[i].rc);
-		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(about.why, "TPM2_HMAC"),
-					  "%d: %s", failures[i].rc, about.why);
+		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(report.why, "TPM2_HMAC"),
+					  "%d: %s", failures[i].rc, report.why);
 	}
 }
 
@@ -632,7 +632,7 @@ static struct kunit_case tpm_cases[] = {
 	KUNIT_CASE(odd_commands_test),
 	KUNIT_CASE(flush_test),
 	KUNIT_CASE(failure_test),
-	KUNIT_CASE_SLOW(bent_conversation_test),
+	KUNIT_CASE_SLOW(bent_response_test),
 	{}
 };
 

@@ -34,7 +34,7 @@ static const u8 __maybe_unused key_40[] = {
 
 #define ROOT_CHECK 0x604b958bdafe0e49ull
 
-/* A whole conversation with a TPM. */
+/* A whole fetch from a TPM. */
 
 static const u8 __maybe_unused create_primary_command[] = {
 	0x80, 0x02, 0x00, 0x00, 0x00, 0x59, 0x00, 0x00,
