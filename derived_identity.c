@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who is asking: the gates that a program must pass before a key is derived for
- * it, and the path and the checksum that go into the key.
+ * Identity: the gates that a process must pass before a key is derived for it,
+ * the path that goes into the key, and the check of a reader.
  *
- * mm->exe_file alone is no identity. Without privilege, anybody can set it
- * (PR_SET_MM_MAP from a user namespace, also for a process outside of it), make
- * it print any path (a mount namespace), or run a program of which he wrote the
- * interpreter (binfmt_misc in a user namespace). Each gate names the attacks
- * that it closes, P and C and E being the rows of the attack table in
- * Documentation/threat-model.rst.
+ * mm->exe_file alone is no identity. An unprivileged user can set it
+ * (PR_SET_MM_MAP from a user namespace, also for a process outside of it), can
+ * make it print any path (a mount namespace), and can run a program with an
+ * interpreter of its own choice (binfmt_misc in a user namespace). Each gate names the
+ * attacks that it closes. P1, C1 and E1 are rows of the attack table in
+ * Documentation/threat-model.rst, and G0 to G6 are its numbers of the gates.
  *
- * What no gate can promise: a process of the same user that does not run set-id
- * can be traced, or started with LD_PRELOAD, and then asks as that program.
+ * No gate can tell a program from its tracer: a process that does not run
+ * set-id can be traced by its own user, or started with LD_PRELOAD, and then
+ * asks as that program.
  *
- * The gates run in order, cheap ones first, and before any I/O. All refuse with
- * the same errno, so that nobody learns from it which paths exist.
+ * The gates run in order: the cheap ones first, and all before any I/O. They
+ * refuse with the same errno, so that the errno does not tell which paths
+ * exist.
  */
 
 #define pr_fmt(fmt) "derived: " fmt
@@ -52,7 +54,7 @@
 #include "derived_log.h"
 #include "ima_mix.h"
 
-/* Whether this process has that root directory, by whatever mount. */
+/* Whether this process has that root directory, by this mount or another. */
 static bool has_root(const struct path *root)
 {
 	struct path own;
@@ -65,8 +67,8 @@ static bool has_root(const struct path *root)
 }
 
 /*
- * Whether the root directory is that of the first process: that is, of the
- * fs_struct with which the kernel started it.
+ * Whether this process has the root directory of the first process. That is the
+ * root of the fs_struct with which the kernel started process 1.
  */
 static bool has_first_root(void)
 {
@@ -80,9 +82,10 @@ static bool has_first_root(void)
 }
 
 /*
- * Whether the root directory is that of process 1 as it is now. That is not
- * has_first_root() if process 1 has left the fs_struct with which the kernel
- * started it (unshare(2) with CLONE_FS), and then changed its root.
+ * Whether this process has the root directory that process 1 has now. The
+ * answer differs from has_first_root() if process 1 has left the fs_struct with
+ * which the kernel started it (unshare(2) with CLONE_FS), and then changed its
+ * root.
  */
 static bool has_root_of_process_1(void)
 {
@@ -109,27 +112,33 @@ static bool has_root_of_process_1(void)
 }
 
 /*
- * The gates, each of which returns 0 to let the caller pass, or a negative errno.
+ * The gates. Each returns 0 to let the caller pass, or a negative errno.
  */
 
 enum gate {
-	G0, G1, G2, G3, G4, G5, G6,
-	READER,			/* not a gate: who may read a key */
+	GATE_CONTEXT,		/* G0 */
+	GATE_USER_NS,		/* G1 */
+	GATE_EXEC,		/* G2 */
+	GATE_FS,		/* G3 */
+	GATE_FILE,		/* G4 */
+	GATE_ANCHOR,		/* G5 */
+	GATE_CONTAINER,		/* G6 */
+	CHECK_READER,		/* not a gate: may this process read the key? */
 };
 
 #ifdef DERIVED_TEST_GATES
-/* For the attack suite: what does a gate close that is open without it? */
+/* For the attack suite: which attacks succeed without a gate? */
 static unsigned int gates_off;
 module_param(gates_off, uint, 0644);
 MODULE_PARM_DESC(gates_off, "TEST BUILD: bit N switches gate GN off, bit 7 the check of who reads");
 MODULE_INFO(derived_test_build, "its gates can be switched off. Never install it.");
 
-static bool is_on(enum gate gate)
+static bool gate_is_on(enum gate gate)
 {
 	return !(READ_ONCE(gates_off) & BIT(gate));
 }
 #else
-static bool is_on(enum gate gate)
+static bool gate_is_on(enum gate gate)
 {
 	return true;
 }
@@ -144,13 +153,14 @@ module_param(csum_fs, charp, 0444);
 MODULE_PARM_DESC(csum_fs, "names of more file systems that csum trusts, separated by commas");
 
 /*
- * G0: a program asks, for itself. Closes P19 (kernel threads and workers that
- * borrowed somebody's mm) and E3, E4 (a request-key helper, which runs as root
- * on behalf of a user and puts what it makes into the user's keyring).
+ * The context gate (G0): a program asks, for itself. Closes P19 (kernel threads
+ * and workers that use the mm of a user's process) and E3, E4 (a request-key
+ * helper, which runs as root on behalf of a user, and whose keys go into that
+ * user's keyring).
  */
 static int gate_context(void)
 {
-	if (!is_on(G0))
+	if (!gate_is_on(GATE_CONTEXT))
 		return current->mm ? 0 : -EPERM;
 	if ((current->flags & (PF_KTHREAD | PF_USER_WORKER)) || !current->mm)
 		return derived_refuse(DERIVED_CAUSE_CONTEXT, -EPERM,
@@ -162,38 +172,40 @@ static int gate_context(void)
 }
 
 /*
- * G1: the initial user namespace. Closes P1, P11, P18, and P9 from within: in a
- * user namespace of his own, a user mounts what he likes over the program and its
- * libraries. Most of that G2 would catch, too; not P18b: an interpreter that the
- * administrator registered with binfmt_misc's flag F brings his credentials, and
- * runs the user's loader there.
+ * The user namespace gate (G1): the process is in the initial user namespace.
+ * Closes P1, P11, P18, and P9 from within: in a user namespace of their own,
+ * users can mount any file over the program and its libraries. The exec gate
+ * would catch most of that, but not P18b: there, an interpreter that the
+ * administrator registered with binfmt_misc's flag F has the administrator's
+ * credentials, and runs the user's loader.
  */
 static int gate_user_ns(void)
 {
-	if (is_on(G1) && current_user_ns() != &init_user_ns)
+	if (gate_is_on(GATE_USER_NS) && current_user_ns() != &init_user_ns)
 		return derived_refuse(DERIVED_CAUSE_USER_NS, -EPERM,
 				      "in a user namespace (G1)");
 	return 0;
 }
 
 /*
- * G2: exe_file was put there by execve(2), by a task of the initial user
- * namespace. Closes P11, P11b, P12 (prctl(2) puts a file there that was merely
- * opened, and neither open(2) nor fcntl(2) sets __FMODE_EXEC, as execve(2) does)
- * and P11c, P13, P14 (binfmt_misc in a user namespace hands out files that do
- * have it, but with that namespace's credentials).
+ * The exec gate (G2): execve(2) set exe_file, in a task of the initial user
+ * namespace. Only execve(2) opens a file with __FMODE_EXEC; open(2) and
+ * fcntl(2) cannot set it. Closes P11, P11b, P12 (prctl(2) sets exe_file to a
+ * file that was merely opened) and P11c, P13, P14 (binfmt_misc in a user
+ * namespace hands out files with the flag, but with that namespace's
+ * credentials).
  *
- * Other ways to a descriptor with that flag: mq_open(2) and TIOCGPTPEER take any
- * flags, but no message queue or terminal can be an executable (P12b, P12c). So
- * does XFS_IOC_OPEN_BY_HANDLE, for root alone (P21b). And the administrator's
- * binfmt_misc hands out what a name matches (P11d, P13b): derived_exec.c takes
- * the flag from that.
+ * There are other ways to a descriptor with the flag. mq_open(2) and
+ * TIOCGPTPEER accept any flags, but a message queue or a terminal cannot be an
+ * executable (P12b, P12c). XFS_IOC_OPEN_BY_HANDLE accepts any flags too, but is
+ * for root alone (P21b). The administrator's binfmt_misc hands out files whose
+ * name matches an entry (P11d, P13b): derived_exec.c takes the flag from those.
  *
- * A program restored by CRIU is refused: prctl(2) is how CRIU does it.
+ * A program that CRIU restored is refused, because CRIU uses prctl(2).
  */
 static int gate_exec(const struct file *exe)
 {
-	if (!is_on(G2))
+	if (!gate_is_on(GATE_EXEC))
 		return exe ? 0 : -EPERM;
 	if (!exe || !(exe->f_flags & __FMODE_EXEC) ||
 	    exe->f_cred->user_ns != &init_user_ns)
@@ -202,7 +214,7 @@ static int gate_exec(const struct file *exe)
 	return 0;
 }
 
-/* Whether a name is among those of csum_fs=. */
+/* Whether csum_fs= lists this file system. */
 static bool in_csum_fs(const char *name)
 {
 	const size_t len = strlen(name);
@@ -219,13 +231,15 @@ static bool in_csum_fs(const char *name)
 }
 
 /*
- * Whether what is read from a file system is what the kernel has written there:
- * it is on a block device, or in memory. By magic and not by name, which a module
- * may choose. Not from a server, which can show one thing to who hashes a file
- * and another one to who runs it, and sets no flag (C6).
+ * Whether a file system returns what was written to it: it is on a block
+ * device, or in memory. A server is not trusted: it can send one content to be
+ * hashed and another one to be run, and no flag tells that (C6). File systems
+ * are compared by magic number and not by name, because a module chooses its
+ * name freely.
  *
  * A type that requires a device does not always have one: erofs can be mounted
- * from a file, which may be on anything. btrfs has several, and s_bdev unset.
+ * from a file, which may be on any file system. btrfs has several devices, and
+ * leaves s_bdev unset.
  */
 static bool keeps_contents(const struct super_block *sb)
 {
@@ -252,17 +266,18 @@ static int gate_sb(const struct super_block *sb, unsigned int options)
 }
 
 /*
- * G3: the file system is the kernel's and not a user's. Closes C2 to C6, and P9:
- * who mounts an overlay in a user namespace changes files that run, and who
- * serves FUSE shows what he likes, or never answers (C3), with key_types_sem
- * held. So this comes before any I/O. Of an overlay, the layer that has the file
- * is looked at too (C5).
+ * The file system gate (G3): no user controls the file system of the
+ * executable. Closes C2 to C6, and P9: a user who mounts an overlay in a user
+ * namespace can change files that run, and a FUSE server can return any
+ * content, or never answer while we hold key_types_sem (C3). So this gate comes
+ * before any I/O. For an overlay, the layer that has the file is checked too
+ * (C5).
  */
 static int gate_fs(const struct file *exe, unsigned int options)
 {
 	int err;
 
-	if (!is_on(G3))
+	if (!gate_is_on(GATE_FS))
 		return 0;
 	err = gate_sb(file_inode(exe)->i_sb, options);
 	if (err)
@@ -271,15 +286,16 @@ static int gate_fs(const struct file *exe, unsigned int options)
 }
 
 /*
- * G4: a regular file that still has the name it was run by. Closes P6 (the
- * kernel prints "NAME (deleted)" for what is gone, and anybody may give a file
- * such a name), and P10 and P21: a memfd, whose name is whatever its maker says,
- * and a file opened by handle that has none. The dentry of such a file is a root
- * of its own, which d_unlinked() does not count as unlinked.
+ * The file gate (G4): the executable is a regular file, and still has the name
+ * it was run by. Closes P6 (the kernel prints "NAME (deleted)" for a deleted
+ * file, and any user may give a file that name), P10 (a memfd, whose creator
+ * chooses its name) and P21 (a file without a name, opened by handle). The
+ * dentry of a memfd or of a file without a name is the root of a tree of its
+ * own, and d_unlinked() says that a root is not unlinked.
  */
 static int gate_file(const struct file *exe)
 {
-	if (!is_on(G4))
+	if (!gate_is_on(GATE_FILE))
 		return 0;
 	if (!S_ISREG(file_inode(exe)->i_mode))
 		return derived_refuse(DERIVED_CAUSE_FILE, -EPERM,
@@ -293,7 +309,7 @@ static int gate_file(const struct file *exe)
 	return 0;
 }
 
-/* The kernel's own credentials, for looking up what the caller may not. */
+/* The kernel's credentials: the caller may not be allowed to look up a path. */
 static const struct cred *kernel_creds;
 
 static bool is_under_root(const struct file *exe, struct fs_struct *fs)
@@ -308,12 +324,14 @@ static bool is_under_root(const struct file *exe, struct fs_struct *fs)
 }
 
 /*
- * Whether the path of an executable was made by mounts that privilege made. In
- * the initial user namespace (G1), nobody unprivileged has a mount namespace or a
- * root directory of his own; but he may run a file that is mounted in that of
- * another process of his (P2), or nowhere (P3). The first process's root counts,
- * too: a program that has left for a mount namespace of its own runs on from
- * where it was started.
+ * Whether privileged processes made all the mounts in the path of an
+ * executable. In the initial user namespace, which the user namespace gate
+ * requires, an unprivileged process has no mount namespace and no root
+ * directory of its own. But it may run a file that is mounted in the mount
+ * namespace of another process of its user (P2), or that is not mounted
+ * anywhere (P3). Such a file is under neither root. The first process's root
+ * counts too: the executable of a program that has moved to a new mount
+ * namespace is still on the mount where it was started.
  */
 static bool mounted_by_privilege(const struct file *exe)
 {
@@ -322,8 +340,8 @@ static bool mounted_by_privilege(const struct file *exe)
 }
 
 /*
- * Looks up the path of an executable from the root of the first process; in
- * memory only, if @cached.
+ * Looks up the path of an executable from the root of the first process. With
+ * @cached, only in memory.
  */
 static int lookup(const struct derived_identity *id, bool cached,
 		  struct path *found)
@@ -335,10 +353,10 @@ static int lookup(const struct derived_identity *id, bool cached,
 	get_fs_root(userspace_init_fs, &root);
 	old = override_creds(kernel_creds);
 	/*
-	 * All of the path is in the dcache, with the executable that keeps it
-	 * there: so mostly, this asks no file system anything. Whoever makes up
-	 * his paths gets nothing but this: he would lead us to an automount, or
-	 * to a file server that does not answer, with key_types_sem held.
+	 * The open executable keeps all of its path in the dcache, so mostly
+	 * this lookup succeeds without asking a file system. A path that an
+	 * attacker made gets no other lookup: it could lead to an automount, or
+	 * to a file server that does not answer, while we hold key_types_sem.
 	 */
 	err = vfs_path_lookup(root.dentry, root.mnt, id->path,
 			      LOOKUP_NO_SYMLINKS | LOOKUP_CACHED, found);
@@ -351,25 +369,25 @@ static int lookup(const struct derived_identity *id, bool cached,
 }
 
 /*
- * G5: the path leads the first process to the same file. Closes P2 to P5, P9, P10
- * and P21: another mount namespace, a detached mount, another root directory.
- * d_path() neither tells nor minds whether a path starts at the root that it
- * should; so the path is a hint, and what is found is the fact. Inodes are
- * compared by address, which is exact while both are held.
+ * The anchor gate (G5): for the first process, the path leads to the same file.
+ * Closes P2 to P5, P9, P10 and P21: another mount namespace, a detached mount,
+ * another root directory. d_path() does not tell from which root a path starts.
+ * So the path is only a hint, and the file that is found there is the proof.
+ * Inodes are compared by address, which is exact while both are held.
  *
- * Not closed, on purpose: another way to the same file, like the private mounts
- * of a systemd service. But a mount in the first process's own namespace with
- * nosuid or noexec is somebody's USB stick (C7).
+ * Another way to the same file is allowed on purpose, like the private mounts
+ * of a systemd service. A mount with nosuid or noexec in the first process's
+ * own namespace is refused: it may be a user's USB stick (C7).
  *
- * One message and one errno, whatever goes wrong: nobody learns which paths
- * there are.
+ * There is one message and one errno for all failures, so that they do not tell
+ * which paths exist.
  *
- * A reader is looked up in memory only (@cached), because a lock is held on the
- * key. Some file systems, like NFS, never answer from memory, and any may fail to
- * while a directory is renamed or something is mounted, which the reader's user
- * can bring about. Then it is enough that privilege made the mounts: the caller
- * also compares the inode and the path with those of the program that derived the
- * key.
+ * The path of a reader is looked up in memory only (@cached), because the key's
+ * lock is held. Some file systems, like NFS, never answer from memory. Any file
+ * system may fail to while a directory is renamed or something is mounted, and
+ * the reader's user can do that at will. Then it is enough that privileged
+ * processes made the mounts: the caller also compares inode and path with those
+ * of the program that derived the key.
  */
 static int gate_anchor(const struct derived_identity *id, bool cached)
 {
@@ -377,10 +395,10 @@ static int gate_anchor(const struct derived_identity *id, bool cached)
 	bool same = false;
 	int err;
 
-	if (!is_on(G5))
+	if (!gate_is_on(GATE_ANCHOR))
 		return 0;
 	err = lookup(id, cached, &found);
-	/* Neither says anything about a path. */
+	/* Neither of the next two tells which paths exist. */
 	if (err == -ENOMEM)
 		return err;
 	if (err && fatal_signal_pending(current))
@@ -399,16 +417,19 @@ static int gate_anchor(const struct derived_identity *id, bool cached)
 }
 
 /*
- * G6: not in a container: the initial PID namespace, and the root directory of
- * the first process, unless containers=1. Closes P5b: a container without a user
- * namespace, in which the host's own files are mounted; the root directory tells
- * where it shares the PID namespace. Not by the mount namespace, which hardened
- * services have: their root is another mount of the same directory, hence only
- * the dentries are compared.
+ * The container gate (G6): the process is in the initial PID namespace, and has
+ * the root directory of the first process, unless containers=1. Closes P5b: a
+ * container without a user namespace, in which the host's own files are
+ * mounted. If that container shares the PID namespace, its root directory gives
+ * it away.
+ *
+ * Mount namespaces are not compared: hardened services have one of their own.
+ * Their root is another mount of the same directory, so only the dentries are
+ * compared.
  */
 static int gate_container(void)
 {
-	if (!is_on(G6) || containers)
+	if (!gate_is_on(GATE_CONTAINER) || containers)
 		return 0;
 	if (task_active_pid_ns(current) == &init_pid_ns) {
 		if (has_first_root())
@@ -421,7 +442,7 @@ static int gate_container(void)
 			      "in a container or a chroot (G6, see containers=)");
 }
 
-/* The path as the program sees it, to be checked by gate_anchor(). */
+/* Finds the path as the program sees it. gate_anchor() checks it afterwards. */
 static int identify_path(struct derived_identity *id)
 {
 	char *path;
@@ -437,15 +458,16 @@ static int identify_path(struct derived_identity *id)
 	id->path = path;
 	id->path_len = strlen(path);
 	/*
-	 * If it was deleted meanwhile, " (deleted)" may stand at the path's end.
-	 * Looking again, now that the path is made, leaves no moment between.
+	 * If the file was deleted meanwhile, the path may end in " (deleted)".
+	 * The second look, after the path was made, leaves no gap.
 	 */
 	return gate_file(id->exe);
 }
 
 /*
- * Whether stat(2) is answered from memory. Others ask a server or another node
- * whatever they are told (9p, gfs2), with key_types_sem or the key's lock held.
+ * Whether a file system answers stat(2) from memory. Others (9p, gfs2) ask a
+ * server or another node in spite of AT_STATX_DONT_SYNC, while we hold
+ * key_types_sem or the key's lock.
  */
 static bool stat_in_memory(const struct super_block *sb)
 {
@@ -464,17 +486,19 @@ static bool stat_in_memory(const struct super_block *sb)
 }
 
 /*
- * A key keeps a hash of the path, not the path, which may have 4 KiB. Nobody can
- * look for another path with the same hash without this key, which is drawn when
- * the module is loaded. SHA-256 would need none, and take ten times as long.
+ * A derived key keeps a hash of the path. The path itself may have 4 KiB. The
+ * hash is keyed with this, which is drawn at random when the module is loaded:
+ * without it, an attacker cannot search for another path with the same hash.
+ * SHA-256 would need no key, but takes ten times as long.
  */
 static siphash_key_t path_key;
 
 /*
- * What tells the program that derived a key from others. No I/O.
+ * Fills in what tells this program from others when a key is read. No I/O.
  *
- * Of an overlay, the layer's file counts: the overlay's inode has no generation,
- * and its stat(2) may ask other layers, which may be on a server.
+ * For an overlay, it describes the file in the layer: the overlay's inode has
+ * no generation, and its stat(2) may ask other layers, which may be on a
+ * server.
  */
 static int identify_reader(const struct derived_identity *id,
 			   struct derived_reader *reader)
@@ -495,7 +519,7 @@ static int identify_reader(const struct derived_identity *id,
 					AT_STATX_DONT_SYNC);
 		if (err == -ENOMEM)
 			return err;
-		/* What others wait for must be an errno of ours. */
+		/* Other callers may wait for this result: give one of our errnos. */
 		if (err)
 			return derived_refuse(DERIVED_CAUSE_FILE, -EPERM,
 					      "stat(2) of its executable fails (errno %d)",
@@ -511,7 +535,7 @@ static int identify_reader(const struct derived_identity *id,
 	return 0;
 }
 
-/* The gates that look at the process alone, for who asks and for who reads. */
+/* The gates that look at the process alone, for a caller and for a reader. */
 static int identify_process(struct derived_identity *id)
 {
 	int err;
@@ -531,8 +555,8 @@ static int identify_process(struct derived_identity *id)
 }
 
 /*
- * The gates that look at the executable and its path, once gate_fs() has said that
- * it may be looked at. With @cached, in memory only.
+ * The gates that look at the executable and its path. gate_fs() comes before:
+ * it decides whether they may be looked at. With @cached, only in memory.
  */
 static int identify_file(struct derived_identity *id, bool cached)
 {
@@ -552,15 +576,16 @@ static int identify_file(struct derived_identity *id, bool cached)
 }
 
 /**
- * derived_identify() - find out who is asking
- * @options:	DERIVED_OPT_CSUM says that the contents are wanted, too
+ * derived_identify() - identify the process that asks
+ * @options:	with DERIVED_OPT_CSUM, the contents are hashed, too
  * @id:		the result; give it to derived_identity_put() in any case
  *
- * Identity is taken from current, in the context of the one who asks. Whatever
- * the key is bound to, all gates are passed: csum says which program, and the
- * path that it is the host's.
+ * The identity is that of current. All gates apply, whatever the key is bound
+ * to: csum says which program it is, but only the path shows that it is the
+ * host's.
  *
- * Context: process context; with DERIVED_OPT_CSUM it reads the whole executable.
+ * Context: process context, with key_types_sem held for reading; with
+ * DERIVED_OPT_CSUM it reads the whole executable.
  * Return: 0; -EPERM if a gate refuses; -EFBIG if the executable is too large to
  * hash; -EAGAIN if too much is being hashed for this user; -EOPNOTSUPP if its
  * contents cannot be read; -EINTR if the process is killed meanwhile; -ENOMEM
@@ -588,12 +613,13 @@ int derived_identify(unsigned int options, struct derived_identity *id)
 }
 
 /*
- * Compares the program that derived a key with one that reads it. Not by the
- * whole of struct derived_reader at once: it may have padding.
+ * Compares the program that derived a key with the one that reads it. It
+ * compares field by field, because struct derived_reader may have padding.
  *
- * The inode's owner chooses its generation on ext4 (EXT2_IOC_SETVERSION), but not
- * when it was made (E8b). The path is there for hard links (E9): a program that
- * finds its libraries relative to its own place finds other ones there.
+ * On ext4, the owner of an inode can set its generation (EXT2_IOC_SETVERSION),
+ * but not its birth time (E8b). The path is compared because of hard links
+ * (E9): a program that finds its libraries relative to its own path finds other
+ * libraries beside a hard link.
  */
 static int compare_readers(const struct derived_reader *derived,
 			   const struct derived_reader *reads)
@@ -614,29 +640,31 @@ static int compare_readers(const struct derived_reader *derived,
 }
 
 /**
- * derived_check_reader() - check who reads a key
- * @reader:	who derived it
+ * derived_check_reader() - check whether this process may read a key
+ * @reader:	the program that derived the key
  *
- * A key in a keyring that others possess too, like the session keyring that a
- * set-user-ID program inherits, is not theirs to read (E5, E6). This restricts
- * reading, and not use: dm-crypt takes any key that its caller possesses.
+ * Several processes may possess one key: a set-user-ID program inherits the
+ * session keyring, for example. Only the program that derived the key may read
+ * it (E5, E6). This check is about reading and not about use: dm-crypt takes
+ * any key that its caller possesses.
  *
- * Context: process context, of the process that reads; may sleep, does no I/O.
- * Return: 0; -EPERM if a gate refuses; -EACCES if it is another program or user;
- * -EINTR if the process is killed meanwhile; -ENOMEM
+ * Context: process context, of the process that reads, with the key's semaphore
+ * held for reading; may sleep, does no I/O.
+ * Return: 0; -EPERM if a gate refuses; -EACCES if it is another program or
+ * user; -EINTR if the process is killed meanwhile; -ENOMEM
  */
 int derived_check_reader(const struct derived_reader *reader)
 {
 	struct derived_identity id = {};
 	int err;
 
-	if (!is_on(READER))
+	if (!gate_is_on(CHECK_READER))
 		return 0;
 	err = identify_process(&id);
 	/*
-	 * E8: once a file system is unmounted, its device number is given to the
-	 * next one, and a user who mounts the same in a namespace of his own gets
-	 * the same inode number, too; by FUSE, also the generation that he wants.
+	 * E8: the device number of an unmounted file system is given to the next
+	 * one. A user who mounts a copy of that file system in a namespace gets
+	 * the same inode number, too, and with FUSE any generation.
 	 */
 	if (!err)
 		err = gate_fs(id.exe, 0);
@@ -650,7 +678,7 @@ int derived_check_reader(const struct derived_reader *reader)
 
 /**
  * derived_identity_put() - release what an identity holds
- * @id:		filled by derived_identify(), with success or not
+ * @id:		of derived_identify(), which may have failed
  */
 void derived_identity_put(struct derived_identity *id)
 {
