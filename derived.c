@@ -2,25 +2,27 @@
 /*
  * The key type "derived": keys that need no storage.
  *
- * A key is a function of a secret that only this machine's TPM can make and of
- * who asks: the user, the program by its path or its contents, and a purpose of
- * its own choosing. The same program gets the same key after every boot.
+ * A key is a function of a secret that only this machine's TPM can compute, and
+ * of the process that asks: its user, its program (by path or by contents), and
+ * a purpose that it chooses. The same program gets the same key after every
+ * boot.
  *
  *	keyctl add derived nas '64 path,noread nas-disk v1' @u
  *
- * Another string is another key, and dm-crypt cannot tell a wrong key from a
- * right one: it shows noise, over which a script may then make a file system.
- * So whatever is odd about a request is refused, not guessed at.
+ * Another request gives another key, and dm-crypt cannot tell a wrong key from
+ * the right one: the disk looks like noise, and a script may then make a file
+ * system over the data. So an odd request is refused; its meaning is never
+ * guessed.
  *
- * All the work is done in ->preparse(), under key_types_sem only. In
- * ->instantiate() it would be done under the one mutex under which every key of
- * the system is made, as trusted keys do. There is no ->update(): adding a key
- * again replaces it; and KEYCTL_UPDATE, like an upcall's KEYCTL_INSTANTIATE,
+ * All the work is done in ->preparse(), under key_types_sem only.
+ * ->instantiate() is called under a mutex under which every key of the system
+ * is made; trusted keys do their work there. There is no ->update(): adding a
+ * key again replaces it. KEYCTL_UPDATE, like an upcall's KEYCTL_INSTANTIATE,
  * would call ->preparse() without the semaphore that makes it safe to unload
  * this module.
  *
- * request_key(2) is answered here too, in the context of who asks: a program
- * started for it would run as root on behalf of anybody.
+ * request_key(2) is answered here too, in the context of the process that asks.
+ * A helper program in user space would run as root on behalf of any user.
  *
  * Documentation/derived.rst
  */
@@ -50,8 +52,9 @@
 #include "derived_root.h"
 
 /*
- * What a key shows of itself stands in the payload's other three words by value:
- * ->describe() runs without the key's lock, so it may follow no pointer.
+ * /proc/keys shows the length, the options and the check value of a key. They
+ * stand by value in three members of payload.data[]: ->describe() runs without
+ * the key's lock, so it may not follow a pointer.
  */
 enum {
 	PAYLOAD_SHOWN = 1,	/* length and options of the request */
@@ -63,9 +66,10 @@ enum {
 #define SHOWN_OPTIONS(shown)	((shown) >> 16)
 
 /*
- * Who may read the key stands behind its bytes, in the same allocation: so it
- * goes when they go, and what the kernel has for payloads of this layout
- * (user_read(), user_revoke(), ...) serves as it is.
+ * The reader, the program that may read the key, stands behind the key's bytes
+ * in the same allocation. So it is freed with them, and the kernel's functions
+ * for payloads of this layout (user_read(), user_revoke(), ...) can be used as
+ * they are.
  */
 #define READER_OFFSET(length) \
 	ALIGN(offsetof(struct user_key_payload, data) + (length), \
@@ -122,7 +126,7 @@ out_wipe:
 	return ERR_PTR(err);
 }
 
-/* Derives the key for who was identified, into what instantiate() takes. */
+/* Derives the key for an identity, and fills in what ->instantiate() takes. */
 static int preparse_for(const struct derived_request *req,
 			const struct derived_identity *id,
 			struct key_preparsed_payload *prep)
@@ -164,15 +168,15 @@ static int preparse_for(const struct derived_request *req,
 
 /*
  * key_instantiate_and_link() calls ->preparse() for the key that request_key(2)
- * constructs, but what it should instantiate is derived already, and its twin
- * made of it. So that call gets the finished payload for its data, and a length
- * that none from user space has: the system calls end at 1 MiB.
+ * constructs. By then the payload is already derived, and the twin is made of
+ * it. So this call passes the finished payload as its data, with a length that
+ * no data from user space can have: the system calls accept 1 MiB at most.
  */
 #define HANDOVER_LEN	SIZE_MAX
 
 static void take_over(struct key_preparsed_payload *prep)
 {
-	/* Not the const of prep->data, which is for requests. */
+	/* prep->data is const because of requests; this is no request. */
 	struct key_preparsed_payload *finished = (void *)prep->data;
 
 	prep->payload = finished->payload;
@@ -180,7 +184,7 @@ static void take_over(struct key_preparsed_payload *prep)
 	finished->payload.data[0] = NULL;
 }
 
-/* Derives the key of a request, in the context of who asks. */
+/* Derives the key of a request, in the context of the process that asks. */
 static int preparse_request(const struct derived_request *req,
 			    struct key_preparsed_payload *prep)
 {
@@ -195,16 +199,16 @@ static int preparse_request(const struct derived_request *req,
 }
 
 /*
- * Does all the work, in the context of who asks.
+ * Does all the work, in the context of the process that asks.
  *
- * Called with key_types_sem held for reading, and nothing else.
+ * Called with key_types_sem held for reading, and no other lock.
  */
 static int derived_preparse(struct key_preparsed_payload *prep)
 {
 	struct derived_request req;
 	int err;
 
-	/* This type proposes no description: do no work for what fails later. */
+	/* This type proposes no description, so the call would fail later. */
 	if (!prep->orig_description)
 		return -EINVAL;
 
@@ -235,7 +239,8 @@ static unsigned long shown(const struct key *key)
 }
 
 /*
- * Shows in /proc/keys what a key is and whether it is still the same one.
+ * Shows length, options and check value in /proc/keys. The check value tells
+ * the administrator whether the key is still the same.
  *
  * Called under RCU and a spinlock, but without key->sem.
  */
@@ -264,9 +269,9 @@ static void derived_describe(const struct key *key, struct seq_file *m)
 /*
  * Called with key->sem held for reading.
  *
- * Returns the key's length in bytes; -EOPNOTSUPP for a key with noread, for which
- * the keyring's own permissions would not do: the possessor may change them; or
- * what derived_check_reader() says.
+ * Returns the key's length in bytes; -EOPNOTSUPP for a key with noread; or what
+ * derived_check_reader() returns. The key's own permissions could not forbid
+ * reading, because the possessor may change them.
  */
 static long derived_read(const struct key *key, char *buffer, size_t buflen)
 {
@@ -280,16 +285,17 @@ static long derived_read(const struct key *key, char *buffer, size_t buflen)
 	return user_read(key, buffer, buflen);
 }
 
-/* What the twin's name begins with: names of logon keys have a prefix. */
+/* The twin's name begins with this: logon keys need a prefix. */
 #define TWIN_PREFIX	"derived:"
 
 /*
- * The possessor of a twin may use it, and so can try every algorithm of AF_ALG on
- * it. Some give a short key away: ghash all of 16 bytes, hmac(poly1305) most of
- * one half of 32, hmac(xxhash64) all of 32 in some 2^32 calls. Longer keys are
- * hashed first, and only that hash is learned; essiv() with a checksum gives that
- * checksum away. On Linux 6.12 this makes 314 bits in all, so 198 of 64 bytes
- * remain unknown. Documentation/threat-model.rst, "Use".
+ * The possessor of a twin may use it, and so can try every algorithm of AF_ALG
+ * with it. Some algorithms give a short key away: ghash all of 16 bytes,
+ * hmac(poly1305) most of one half of 32 bytes, hmac(xxhash64) all of 32 bytes
+ * in some 2^32 calls. An HMAC hashes a longer key first, and then only that
+ * hash is learned. essiv() with a checksum gives that checksum away. On Linux
+ * 6.12 all this makes 314 bits, so 198 bits of a key of 64 bytes remain
+ * unknown. Documentation/threat-model.rst, "Use".
  */
 #define TWIN_LENGTH_MIN	64
 
@@ -297,13 +303,14 @@ static bool short_twins;
 module_param(short_twins, bool, 0444);
 MODULE_PARM_DESC(short_twins, "also make twins of less than 64 bytes, which their possessors may be able to read (default: no)");
 
-/* A name that is as long cannot be given to any system call (keyctl.c). */
+/* No system call accepts a name of this length (keyctl.c). */
 #define TWIN_NAME_SIZE	4096
 
 /*
- * Takes a key of ours out of a keyring. key_unlink() takes out whatever has the
- * name: so look first, for somebody may have put another key there meanwhile.
- * A moment is left between; the keyring's lock is not ours to take.
+ * Removes a key of ours from a keyring. key_unlink() removes any key of that
+ * name, and another process may have put its own key there meanwhile. So look
+ * first. A short gap is left between the look and the removal, because a module
+ * cannot take the keyring's lock.
  */
 static void unlink_ours(struct key *keyring, struct key *key)
 {
@@ -321,11 +328,13 @@ static void unlink_ours(struct key *keyring, struct key *key)
 }
 
 /*
- * Makes a key of type logon with the same bytes, for consumers that take that
- * type and not ours, and links it beside: an older one of that name goes.
+ * Makes the twin: a key of type logon with the same bytes, for consumers that
+ * take this type and not ours. It is linked into the same keyring, and replaces
+ * an older twin of that name.
  *
- * Nobody may write it: KEYCTL_UPDATE would put other bytes under a name that
- * says where they come from. Nor set attributes, permissions being one.
+ * The twin cannot be written: KEYCTL_UPDATE would put other bytes under a name
+ * that says where they come from. Its attributes cannot be set either, because
+ * permissions are one of them.
  *
  * Returns the twin, to be given to key_put(), or an ERR_PTR().
  */
@@ -360,10 +369,11 @@ static struct key *make_twin(const struct key *target, struct key *keyring,
 }
 
 /*
- * Serves request_key(2). The twin comes first: whoever waits for the target
- * wakes when that turns positive, and may then look for the twin. On return both
- * are linked, or neither new key is: a twin that was linked elsewhere meanwhile,
- * or where we may not search, is revoked.
+ * Serves request_key(2). The twin is made first: when the target turns
+ * positive, the processes that wait for it wake up, and may look for the twin
+ * at once. On return both keys are linked, or none is. After a failure the twin
+ * is also revoked, because it may have been linked elsewhere meanwhile, or be
+ * in a keyring that we may not search.
  */
 static int serve_request(struct request_key_auth *rka, struct key *authkey)
 {
@@ -398,7 +408,7 @@ static int serve_request(struct request_key_auth *rka, struct key *authkey)
 				       rka->dest_keyring, authkey);
 	if (twin) {
 		if (err) {
-			/* In this order: what is revoked is not found. */
+			/* In this order: a revoked key is not found. */
 			unlink_ours(rka->dest_keyring, twin);
 			key_revoke(twin);
 		}
@@ -410,17 +420,19 @@ out_free_prep:
 }
 
 /*
- * Answers request_key(2), for a name that nobody within reach has a key of: the
- * kernel searches first, and does not look at the request if it finds one.
+ * Answers request_key(2). The kernel calls this only if the caller's keyrings
+ * have no key of that name. If they have one, the kernel does not look at the
+ * request.
  *
- * A refusal takes the key under construction out of its keyring again, where a
- * negative key would answer for a minute. And before it is rejected: once it has
- * expired, the garbage collector may be first to unlink it, and that one does not
- * give the link's quota back.
+ * A refusal removes the key under construction from its keyring: there, a
+ * negative key would answer further requests for a minute. It is removed before
+ * it is rejected. Afterwards the garbage collector might unlink the expired key
+ * first, and the garbage collector does not return the quota of the link.
  *
- * Called in the context of who asks, with key_types_sem held for reading. That
- * is what unloading waits for, so nothing here may take it again: no
- * key_create_or_update().
+ * Called in the context of the process that asks, with key_types_sem held for
+ * reading. A process that unloads the module waits for that semaphore, so
+ * taking it again here would deadlock: key_create_or_update() must not be
+ * called.
  */
 static int derived_request_key(struct key *authkey, void *aux)
 {
@@ -432,7 +444,8 @@ static int derived_request_key(struct key *authkey, void *aux)
 		unlink_ours(rka->dest_keyring, rka->target_key);
 		/*
 		 * Invalidates the authkey, as complete_request_key() would, and
-		 * tells those who wait for the same key. A signal was only ours.
+		 * wakes the processes that wait for the same key. They get EAGAIN
+		 * for an EINTR: the signal was for this process alone.
 		 */
 		key_reject_and_link(rka->target_key, 0,
 				    err == -EINTR ? EAGAIN : -err,
@@ -469,11 +482,11 @@ static int __init derived_init(void)
 	if (err)
 		goto out_identity;
 
-	/* Last: from here on somebody may ask. */
+	/* After this, requests come in. */
 	err = register_key_type(&key_type_derived);
 	if (err)
 		goto out_root;
-	derived_exec_init();	/* which cannot fail, so nothing takes it back */
+	derived_exec_init();	/* last, and cannot fail: see there */
 	return 0;
 
 out_root:
@@ -486,9 +499,9 @@ out_identity:
 static void __exit derived_exit(void)
 {
 	/*
-	 * Waits for who is in ->preparse(), and for the garbage collector to
-	 * wipe every key. Payloads of revoked keys are freed by the kernel's own
-	 * RCU callback: none is left that points here.
+	 * Waits until no process is in ->preparse(), and until the garbage
+	 * collector has wiped every key. The kernel's own RCU callback frees the
+	 * payloads of revoked keys: no pointer into this module is left.
 	 */
 	unregister_key_type(&key_type_derived);
 	derived_exec_exit();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A request: its limits, its options, and what the parser makes of it.
+ * A request: its limits, its options, and its parsed form.
  */
 #ifndef _DERIVED_H
 #define _DERIVED_H
@@ -20,7 +20,7 @@
 #define DERIVED_OPT_LOGON	BIT(4)	/* also make a key of type logon */
 
 /**
- * struct derived_request - a request, parsed
+ * struct derived_request - a parsed request
  * @length:	bytes of key, DERIVED_LENGTH_MIN to DERIVED_LENGTH_MAX
  * @options:	DERIVED_OPT_* above; DERIVED_OPT_PATH or DERIVED_OPT_CSUM at least
  * @kcv:	the check value that the caller expects, with DERIVED_OPT_KCV

@@ -29,7 +29,7 @@ static inline struct file *derived_current_exe(void)
 	return exe;
 }
 
-/* Returns the effective user id of this process, in the initial user namespace. */
+/* Returns the process's effective user id in the initial user namespace. */
 static inline u32 derived_current_euid(void)
 {
 	return from_kuid(&init_user_ns, current_euid());

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files that execve(2) opens and then hands to an interpreter.
+ * Files that execve(2) hands to an interpreter.
  *
- * Gate G2 (derived_identity.c) takes a file with __FMODE_EXEC for one that a program was
- * run from. But execve(2) lets such a file out: by the flags O and C of
- * binfmt_misc, an interpreter gets a descriptor of what it is to interpret. An
- * entry by extension matches a name, and the attacker chooses that: a symbolic
- * link to program X. He takes the descriptor from the interpreter, and prctl(2)
- * makes it the executable of his own program (P11d). By the flag T of Linux 7.3,
- * X is the interpreter's executable without that (P13b).
+ * The exec gate (derived_identity.c) relies on __FMODE_EXEC: execve(2) opened
+ * the file, so a program runs from it. But execve(2) also gives such a file
+ * away. With the flags O and C of binfmt_misc, the interpreter gets a
+ * descriptor of the file that it is to interpret. An entry by extension matches
+ * a name, and the attacker chooses the name: a symbolic link to program X. The
+ * attacker takes the descriptor from the interpreter, and prctl(2) makes it the
+ * executable of the attacker's own program (P11d). With the flag T of Linux
+ * 7.3, X becomes the interpreter's executable without further steps (P13b).
  *
- * Nothing that is left afterwards tells such a process from X. Its memory map,
- * auxiliary vector and name are what it says, its file and credentials are what
- * X's would be. So this looks on while it happens: execve(2) asks each binary
- * format about a program, and then about its interpreter. This format loads
- * nothing. It takes the flag from a file that is on its way to an interpreter.
+ * Afterwards nothing tells such a process from X. It controls its memory map,
+ * its auxiliary vector and its name, and its file and credentials are those
+ * that X would have. So this file watches execve(2) itself, which asks each
+ * binary format about a program, and then about its interpreter. The binary
+ * format here loads nothing. It clears the flag of a file that an interpreter
+ * is going to get.
  */
 
 #include <linux/binfmts.h>
@@ -26,10 +28,12 @@
 #include "derived_exec.h"
 
 /*
- * Asked about an interpreter, if there is an executable beside the file. Only
- * this execve(2) has it yet. Nothing else decides by the flag once a file is open.
+ * If there is an executable beside the file, the question is about an
+ * interpreter. So far only this execve(2) has the executable, so the flag can
+ * be changed. The rest of the kernel does not look at the flag once a file is
+ * open.
  */
-static int look_on(struct linux_binprm *bprm)
+static int watch_execve(struct linux_binprm *bprm)
 {
 	struct file *exe = bprm->executable;
 
@@ -41,36 +45,38 @@ static int look_on(struct linux_binprm *bprm)
 	return -ENOEXEC;
 }
 
-static struct linux_binfmt onlooker = {
+static struct linux_binfmt watching_format = {
 	.module		= THIS_MODULE,
-	.load_binary	= look_on,
+	.load_binary	= watch_execve,
 };
 
 /**
- * derived_exec_init() - look on from now on
+ * derived_exec_init() - watch execve(2) from now on
  *
- * A file that an interpreter got before is not seen: load the module before users
- * can log in.
+ * The files that interpreters got before keep the flag: load the module before
+ * users can log in.
  *
- * insert_binfmt() puts this format before all that load something. A format that
- * is inserted later stands before this one, but is of binfmt_misc's kind: it only
- * names an interpreter.
+ * insert_binfmt() puts this format before all formats that load a program. A
+ * format that is inserted later comes before this one. Such formats are like
+ * binfmt_misc: they only name an interpreter.
  *
- * Context: process context, as the last thing that is done while the module is
- * loaded: if that failed, it would not wait for an execve(2) in look_on().
+ * Context: process context, as the last step of loading the module. If a later
+ * step failed, the module would be freed without waiting for an execve(2) that
+ * is in watch_execve().
  */
 void derived_exec_init(void)
 {
-	insert_binfmt(&onlooker);
+	insert_binfmt(&watching_format);
 }
 
 /**
- * derived_exec_exit() - look on no longer
+ * derived_exec_exit() - stop watching execve(2)
  *
- * Context: process context, while the module is unloaded: an execve(2) that is
- * in look_on() has a reference to it, and so prevents that.
+ * Context: process context, while the module is unloaded. An execve(2) that is
+ * in watch_execve() holds a reference to the module, so unloading cannot begin
+ * before it has left.
  */
 void derived_exec_exit(void)
 {
-	unregister_binfmt(&onlooker);
+	unregister_binfmt(&watching_format);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Files that execve(2) opens and then hands to an interpreter.
+ * Files that execve(2) hands to an interpreter.
  */
 #ifndef _DERIVED_EXEC_H
 #define _DERIVED_EXEC_H

@@ -6,9 +6,9 @@
  * mm->exe_file alone is no identity. An unprivileged user can set it
  * (PR_SET_MM_MAP from a user namespace, also for a process outside of it), can
  * make it print any path (a mount namespace), and can run a program with an
- * interpreter of its own choice (binfmt_misc in a user namespace). Each gate names the
- * attacks that it closes. P1, C1 and E1 are rows of the attack table in
- * Documentation/threat-model.rst, and G0 to G6 are its numbers of the gates.
+ * interpreter of its own choice (binfmt_misc in a user namespace). Each gate
+ * names the attacks that it closes. P1, C1 and E1 are rows of the attack table
+ * in Documentation/threat-model.rst, and G0 to G6 are its numbers of the gates.
  *
  * No gate can tell a program from its tracer: a process that does not run
  * set-id can be traced by its own user, or started with LD_PRELOAD, and then

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Who is asking, and who may read.
+ * Identity: the program that asks, and the program that may read.
  */
 #ifndef _DERIVED_IDENTITY_H
 #define _DERIVED_IDENTITY_H
@@ -11,19 +11,18 @@
 struct file;
 
 /**
- * struct derived_reader - who may read a key: the program that derived it
- * @dev:	of its executable (of an overlay: of the file in the layer), as
- *		stat(2) says: of the subvolume, not only of
- *		the file system. btrfs gives a snapshot's files the same inode
- *		numbers and generations
+ * struct derived_reader - the program that derived a key, and so may read it
+ * @dev:	of its executable (for an overlay: of the file in the layer), as
+ *		stat(2) says. On btrfs that is the subvolume's: a snapshot's files
+ *		have the same inode numbers and generations
  * @ino:	inode number of its executable, as stat(2) says
  * @generation:	of that inode number
- * @btime:	when that inode was made, as statx(2) says, in ns since 1970; 0 where
- *		the file system does not know, or would have to ask somewhere
- * @path_hash:	of the executable's path, keyed at random: to be compared only
+ * @btime:	birth time of that inode in ns since 1970, as statx(2) says; 0 if
+ *		the file system has none, or would have to ask a server for it
+ * @path_hash:	of the executable's path, with a random key: only to be compared
  * @euid:	its effective user id in the initial user namespace
  *
- * By value: a key pins nothing.
+ * All by value: a key holds no reference to a file.
  */
 struct derived_reader {
 	u64 ino;
@@ -39,9 +38,9 @@ struct derived_reader {
  * @euid:	its effective user id in the initial user namespace
  * @path:	of its executable
  * @path_len:	bytes of @path, without NUL
- * @has_sha256:	whether @sha256 was asked for
+ * @has_sha256:	whether @sha256 is there
  * @sha256:	of its executable's contents
- * @reader:	what to ask for when the key is read
+ * @reader:	what is compared when the key is read
  * @exe:	its executable; internal
  * @path_buf:	what @path points into; internal
  */

@@ -2,20 +2,20 @@
 /*
  * Key format 1: from K_root and a context to a key and its check value.
  *
- * The format is frozen. A byte changed here is data lost by whoever encrypted
- * with a key of the old one, so a new format gets new labels ("... v2 ..."),
- * beside these. Documentation/format.rst is its
- * specification; scripts/derived-keys-recover is a second implementation, and
- * tests/vectors/ has what both must compute.
+ * The format is frozen. If a byte changed here, users would lose the data that
+ * they encrypted with a key of the old format. So a new format gets new labels
+ * ("... v2 ..."), beside these. Documentation/format.rst is the specification,
+ * tools/derived-keys-recover is a second implementation, and tests/vectors/ has
+ * the results that both must compute.
  *
  * The KDF is SP 800-108r1 in counter mode with HMAC-SHA256 and r = 32:
  *
  *	T(i) = HMAC(K, be32(i) || label || 0x00 || context || be32(bits))
  *
- * crypto_kdf108_ctr_generate() computes the same. It is not used: it wants a
- * tfm, hence an allocation and an error path, for each key or a keyed tfm that
- * lives as long as the module; and not every kernel has it. The library's HMAC
- * can do neither wrong.
+ * crypto_kdf108_ctr_generate() computes the same. It is not used, because it
+ * needs a tfm: either an allocation and an error path for each key, or a keyed
+ * tfm that lives as long as the module. Also, not every kernel has it. The
+ * library's HMAC allocates nothing and cannot fail.
  */
 
 #include <linux/build_bug.h>
@@ -26,7 +26,7 @@
 #include "derived_kdf.h"
 
 /*
- * What the TPM computes its HMAC over to give K_root: the first and only block
+ * The input of the TPM's HMAC, whose output is K_root: the first and only block
  * of KDF(primary, "derived-keys v1 root", "", 32).
  */
 #define ROOT_INPUT "\000\000\000\001derived-keys v1 root\000\000\000\001\000"
@@ -34,8 +34,9 @@ const u8 derived_root_input[DERIVED_ROOT_INPUT_SIZE] __nonstring = ROOT_INPUT;
 static_assert(sizeof(ROOT_INPUT) - 1 == DERIVED_ROOT_INPUT_SIZE);
 
 /*
- * One row for each use of K_root, with the context that goes with it. No label
- * is a prefix of another one followed by 0x00, so no two uses collide.
+ * One label for each use of K_root; the comment says which context goes with
+ * it. No label followed by 0x00 is a prefix of another one, so no two uses
+ * collide.
  */
 static const char * const labels[] = {
 	[DERIVED_USE_KEY]	 = "derived-keys v1 key",	 /* the key's */
@@ -43,7 +44,7 @@ static const char * const labels[] = {
 	[DERIVED_USE_ROOT_CHECK] = "derived-keys v1 root check", /* empty */
 };
 
-/* The tags of the context's records, ascending; 0x05 and 0x08 up are reserved. */
+/* Tags of the context's records, ascending; 0x05 and 0x08 up are reserved. */
 #define TAG_LENGTH	0x01	/* be32, bytes of key */
 #define TAG_EUID	0x02	/* be32 */
 #define TAG_PATH	0x03	/* no NUL */
@@ -57,8 +58,8 @@ static const char * const labels[] = {
 
 /**
  * derived_context_size() - how long an encoded context is
- * @context:	what the key depends on; the path and the mixin shorter than
- *		64 KiB, as PATH_MAX and DERIVED_MIXIN_MAX see to
+ * @context:	what the key depends on. Path and mixin are shorter than 64 KiB:
+ *		PATH_MAX and DERIVED_MIXIN_MAX limit them
  *
  * Return: bytes that derived_context_encode() writes
  */
@@ -103,8 +104,8 @@ static u8 *put_bytes(u8 *p, u8 tag, const void *value, u16 len)
  * @context:	what the key depends on
  * @out:	derived_context_size() bytes
  *
- * Every value carries its length, so no two contexts have the same encoding:
- * joining strings with separators, as the 2024 RFC did, cannot promise that.
+ * Every value carries its length, so no two contexts have the same encoding.
+ * The 2024 RFC joined strings with separators, which cannot promise that.
  *
  * Documentation/format.rst, "Context".
  */
@@ -135,15 +136,16 @@ void derived_context_encode(const struct derived_context *context, u8 *out)
 /**
  * derived_kdf() - derive from K_root
  * @root:	K_root, prepared
- * @use:	what for, which chooses the label
+ * @use:	the purpose: it selects the label
  * @context:	an encoded context, or NULL
  * @context_len: bytes of @context
- * @out:	the result; secret or not, as @use says
- * @out_len:	bytes of @out. It goes into each block, so a shorter key is not
- *		the beginning of a longer one
+ * @out:	the result; @use says whether it is secret
+ * @out_len:	bytes of @out. The length goes into each block, so a shorter key
+ *		is not the beginning of a longer one
  *
  * SP 800-108r1, section 4.1. Cannot fail. hmac_sha256_final() wipes the HMAC's
- * state; what the library leaves deeper in the stack, derived_wipe_stack() does.
+ * state. derived_wipe_stack() wipes the rest that the library leaves on the
+ * stack.
  *
  * Context: any.
  */
@@ -175,14 +177,14 @@ void derived_kdf(const struct hmac_sha256_key *root, enum derived_use use,
 }
 
 /**
- * derived_check_value() - derive a value that tells whether a secret changed
+ * derived_check_value() - derive a public value that changes with the secret
  * @root:	K_root, prepared
  * @use:	DERIVED_USE_KCV or DERIVED_USE_ROOT_CHECK
  * @context:	an encoded context, or NULL
  * @context_len: bytes of @context
  *
- * Its label sets it apart from every key, so it may be shown to anybody: who
- * knows it knows nothing of the key. It proves nothing about who computed it.
+ * Its label is another one than that of the keys. So it may be public: it tells
+ * nothing about the key. It is no proof of who computed it.
  *
  * Return: the first 8 of the 32 bytes derived, the first one highest
  */
@@ -205,22 +207,24 @@ static noinline void wipe_stack(unsigned int size)
 
 	if (size > sizeof(frame))
 		wipe_stack(size - sizeof(frame));
-	/* Last, so that this is no tail call, which would have the same frame. */
+	/* After the call: a tail call would use the same frame again. */
 	memzero_explicit(frame, sizeof(frame));
 }
 
 /**
  * derived_wipe_stack() - wipe the stack below the caller's frame
  *
- * SHA-256 in the crypto library, and ECDH, keep what they compute with in
- * registers and, where these are too few, on the stack, and do not wipe that
- * part: half of K_root's HMAC state stays there until somebody calls as deep.
- * So who has had secrets computed calls this, from no deeper in the stack.
+ * The crypto library's SHA-256 and ECDH keep intermediate values in registers
+ * and, if there are too few registers, on the stack. They do not wipe the
+ * stack: half of K_root's HMAC state would stay there until a later call goes
+ * as deep. So a caller of these functions calls this one afterwards, from the
+ * same depth of the stack or a lesser one.
  *
- * In steps, since a large frame is a warning of the compiler's. How much is
- * needed: tests/e2e/ram.sh looks for what is left.
+ * The stack is wiped in steps, because the compiler warns of a large frame.
+ * tests/e2e/ram.sh searches the memory for leftovers, and so shows that
+ * STACK_WIPED is enough.
  *
- * Context: any, with that much stack left.
+ * Context: any, with STACK_WIPED bytes of stack left.
  */
 void derived_wipe_stack(void)
 {

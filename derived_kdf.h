@@ -8,7 +8,7 @@
 #include <linux/types.h>
 #include <crypto/sha2.h>
 
-/* What HMAC gives, and so K_root, and a block of the KDF. */
+/* Bytes of an HMAC-SHA256: of K_root, and of a block of the KDF. */
 #define DERIVED_ROOT_SIZE	SHA256_DIGEST_SIZE
 
 /* be32(1) || "derived-keys v1 root" || 0x00 || be32(256) */
@@ -17,9 +17,10 @@
 extern const u8 derived_root_input[DERIVED_ROOT_INPUT_SIZE];
 
 /**
- * enum derived_use - what a derivation from K_root is for
+ * enum derived_use - the purpose of a derivation from K_root
  *
- * Each has its label in derived_kdf.c: two uses never give the same bytes.
+ * Each use has its own label in derived_kdf.c, so two uses never give the same
+ * bytes.
  *
  * @DERIVED_USE_KEY:		the key
  * @DERIVED_USE_KCV:		the key's check value, public
@@ -32,14 +33,14 @@ enum derived_use {
 };
 
 /**
- * struct derived_context - what a key depends on, besides K_root
+ * struct derived_context - what a key depends on, beside K_root
  * @length:	bytes of key
  * @euid:	effective user id in the initial user namespace
- * @path:	of the executable, or NULL: not bound to it
+ * @path:	of the executable, or NULL: the key is not bound to it
  * @path_len:	bytes of @path, without NUL
- * @sha256:	of the executable's contents, or NULL: not bound to it
+ * @sha256:	of the executable's contents, or NULL: the key is not bound to them
  * @noread:	whether user space may not read the key
- * @mixin:	the caller's own bytes, or NULL
+ * @mixin:	the purpose that the caller chose, or NULL
  * @mixin_len:	bytes of @mixin
  */
 struct derived_context {

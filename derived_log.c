@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel log: what the administrator is told, and how often.
+ * The kernel log: messages for the administrator, and their rate limits.
  */
 
 #define pr_fmt(fmt) "derived: " fmt
@@ -20,20 +20,20 @@
 #include "derived_current.h"
 #include "derived_log.h"
 
-/* A path in the log may be long enough to tell, and not to flood. */
+/* A longer path is cut: a user could fill the log with long paths. */
 #define LOG_PATH_MAX	256
 
 /**
  * derived_may_log() - whether a line may go into the kernel log now
- * @cause:	what it is about: at most one line for each and minute, so that
- *		nobody can fill the log
+ * @cause:	what the line is about. Each cause has one line a minute, so that a
+ *		user cannot fill the log
  *
  * Context: any.
- * Return: true if it may, which counts as done
+ * Return: true if it may; then this counts as the line of this minute
  */
 bool derived_may_log(enum derived_cause cause)
 {
-	/* RATELIMIT_MSG_ON_RELEASE: "callbacks suppressed" would be a second line. */
+	/* RATELIMIT_MSG_ON_RELEASE: no second line, "callbacks suppressed". */
 	static struct ratelimit_state limits[] = {
 		[0 ... DERIVED_CAUSES - 1] =
 			RATELIMIT_STATE_INIT_FLAGS(limits, 60 * HZ, 1,
@@ -44,14 +44,15 @@ bool derived_may_log(enum derived_cause cause)
 }
 
 /**
- * derived_log() - tell the administrator, in the kernel log
- * @cause:	what about: at most one line for each and minute
- * @fmt:	what; never bytes of a key or a digest. Check values are public
+ * derived_log() - write a line into the kernel log
+ * @cause:	what the line is about. Each cause has one line a minute
+ * @fmt:	the message: never with bytes of a key or a digest. Check values are
+ *		public
  *
- * The line names the asking user and program. The path is what the program
- * looks like to itself: it is chosen by whoever runs it, hence escaped and cut.
+ * The line names the user and the program of this process. The path is the one
+ * that the process sees. The user can choose it, so it is escaped and cut.
  *
- * Context: process context, of the one who asks; may sleep.
+ * Context: process context, of the process that asks; may sleep.
  */
 void derived_log(enum derived_cause cause, const char *fmt, ...)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kernel log: what the administrator is told, and how often.
+ * The kernel log: messages for the administrator, and their rate limits.
  */
 #ifndef _DERIVED_LOG_H
 #define _DERIVED_LOG_H
@@ -11,32 +11,32 @@
 /**
  * enum derived_cause - what a line in the kernel log is about
  *
- * Each has at most one line a minute. The gates are those of
+ * Each cause has at most one line a minute. G0 to G6 are the gates of
  * Documentation/threat-model.rst.
  *
- * @DERIVED_CAUSE_CONTEXT:	G0, no program asks, or a request-key helper does
+ * @DERIVED_CAUSE_CONTEXT:	G0, not a program, or a request-key helper
  * @DERIVED_CAUSE_USER_NS:	G1, not in the initial user namespace
  * @DERIVED_CAUSE_EXEC:		G2, the executable was not put there by execve(2)
- * @DERIVED_CAUSE_FS:		G3, the executable is on somebody's own file system
+ * @DERIVED_CAUSE_FS:		G3, the executable is on a file system of a user's
  * @DERIVED_CAUSE_FILE:		G4, the executable has no usable path
  * @DERIVED_CAUSE_ANCHOR:	G5, its path leads elsewhere for the first process
  * @DERIVED_CAUSE_CONTAINER:	G6, in a container
  * @DERIVED_CAUSE_CSUM:		csum: the executable may change, or cannot be read
  * @DERIVED_CAUSE_SIZE:		the executable is larger than csum_max
- * @DERIVED_CAUSE_READER:	somebody else's key is read
- * @DERIVED_CAUSE_KCV:		another key than the caller expects
- * @DERIVED_CAUSE_EXPECT_ROOT:	another root than the administrator expects
+ * @DERIVED_CAUSE_READER:	another program's or user's key is read
+ * @DERIVED_CAUSE_KCV:		not the key that the caller expects
+ * @DERIVED_CAUSE_EXPECT_ROOT:	not the root that the administrator expects
  * @DERIVED_CAUSE_LOGON:	the option logon where it cannot be served
  * @DERIVED_CAUSE_NO_TPM:	no TPM 2.0, or it cannot be used now
  * @DERIVED_CAUSE_TPM_REFUSED:	the owner hierarchy refuses us
- * @DERIVED_CAUSE_TPM_BUSY:	the TPM is out of slots, or says: later
- * @DERIVED_CAUSE_TPM_FAILED:	it timed out, failed, or answered nonsense
- * @DERIVED_CAUSE_TPM_LEFT:	something of ours could not be removed from the TPM
- * @DERIVED_CAUSE_ROOT:		the root, and how it came from the TPM
- * @DERIVED_CAUSE_ROOT_CHANGED:	the root is another one than before
- * @DERIVED_CAUSE_SESSION:	no session encrypts what crosses the TPM's bus
+ * @DERIVED_CAUSE_TPM_BUSY:	the TPM is out of slots, or asks to try later
+ * @DERIVED_CAUSE_TPM_FAILED:	the TPM timed out, failed, or answered nonsense
+ * @DERIVED_CAUSE_TPM_LEFT:	an object of ours could not be removed from the TPM
+ * @DERIVED_CAUSE_ROOT:		the root, and how the TPM sent it
+ * @DERIVED_CAUSE_ROOT_CHANGED:	the root is not the same as before
+ * @DERIVED_CAUSE_SESSION:	no session encrypts the traffic on the TPM's bus
  * @DERIVED_CAUSE_NULL_NAME:	the null primary key's name
- * @DERIVED_CAUSES:		how many there are
+ * @DERIVED_CAUSES:		how many causes there are
  */
 enum derived_cause {
 	DERIVED_CAUSE_CONTEXT,
@@ -68,7 +68,7 @@ bool derived_may_log(enum derived_cause cause);
 __printf(2, 3) __cold
 void derived_log(enum derived_cause cause, const char *fmt, ...);
 
-/* Says why a request is refused; its value is @err, for the caller. */
+/* Logs why a request is refused. Its value is @err, to be returned. */
 #define derived_refuse(cause, err, fmt, ...) \
 	({ derived_log(cause, "refused: " fmt, ##__VA_ARGS__); (err); })
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a request may be: "<length> <option>[,<option>...] [<mixin>]".
+ * The parser of requests: "<length> <option>[,<option>...] [<mixin>]".
  *
- * Nothing here needs a kernel around it: tests/fuzz/ has this file and
- * derived_kdf.c run as a program, with what no administrator would type.
+ * This file needs no kernel around it. tests/fuzz/ compiles it and
+ * derived_kdf.c into a program, and feeds that with input that no administrator
+ * would type.
  */
 
 #include <linux/array_size.h>
@@ -17,7 +18,7 @@
 
 #define CHECK_VALUE_DIGITS	16
 
-/* What a request may say between its length and its mixin. */
+/* The options, which stand between the length and the mixin. */
 static const struct {
 	const char *name;
 	unsigned int option;
@@ -29,7 +30,7 @@ static const struct {
 	{ "logon",	DERIVED_OPT_LOGON },
 };
 
-/* What no mixin begins with: words that mean something elsewhere, or will. */
+/* No mixin begins with these words: they are options, or will be. */
 static const char * const reserved[] = {
 	"path", "csum", "verity", "noread", "logon", "kcv", "pcrs", "capped",
 };
@@ -39,12 +40,12 @@ static bool is_string(const u8 *s, size_t len, const char *string)
 	return len == strlen(string) && !memcmp(s, string, len);
 }
 
-/* How many bytes of @s come before the first one of @stops. */
+/* Returns how many bytes of @s come before the first byte that is in @stops. */
 static size_t span_until(const u8 *s, size_t len, const char *stops)
 {
 	size_t n = 0;
 
-	/* No NUL gets here, which strchr() would find in any string. */
+	/* strchr() finds a NUL in any string, but derived_parse() refuses NUL. */
 	while (n < len && !strchr(stops, s[n]))
 		n++;
 	return n;
@@ -56,7 +57,7 @@ static size_t span_until(const u8 *s, size_t len, const char *stops)
  * @len:	bytes of @s
  * @value:	the result
  *
- * Stricter than kstrtou64(): each value has one spelling.
+ * Stricter than kstrtou64(): each value has exactly one spelling.
  *
  * Return: 0 or -EINVAL
  */
@@ -91,7 +92,7 @@ static int parse_length(const u8 *s, size_t len, u32 *length)
 
 	for (i = 0; i < len; i++) {
 		value = 10 * value + (s[i] - '0');
-		/* However many digits follow. */
+		/* Before the next digit: the value cannot overflow. */
 		if (value > DERIVED_LENGTH_MAX)
 			return -ERANGE;
 	}
@@ -173,12 +174,14 @@ static int check_mixin(const u8 *s, size_t len)
  * @len:	bytes of @data
  * @req:	the result; its mixin points into @data
  *
- * Refuses whatever is not exactly so, above all what is easy to overlook: a
- * stray newline, two spaces, an option where the mixin stands.
+ * Refuses everything that is not exactly of this form. Above all it refuses
+ * what is easy to overlook: a newline at the end, two spaces, an option in the
+ * place of the mixin.
  *
- * Return: 0; -EINVAL; -ERANGE if the length is a number out of range, whatever
- * follows; -E2BIG if the request is longer than a page or its mixin longer than
- * DERIVED_MIXIN_MAX
+ * Context: any.
+ * Return: 0; -EINVAL if it is not of this form; -ERANGE if the length is a
+ * number out of range, whatever follows; -E2BIG if the request is longer than a
+ * page or its mixin longer than DERIVED_MIXIN_MAX
  */
 int derived_parse(const void *data, size_t len, struct derived_request *req)
 {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of K_root: fetched once or for each key, kept in memory or not, and
- * wiped.
+ * The life of the root secret: it is fetched once or for each key, kept in
+ * memory or not, and wiped.
  *
- * A TPM is slow, and everybody's: IMA waits for it on behalf of every program
- * that is started. So with root=cached it is asked once. And whoever does wait
- * for it holds key_types_sem, for which who loads or unloads a key type waits,
- * and behind him every later add_key(2) of anybody. So no more than
- * 1 + TPM_WAITERS stand in line for the TPM; the others are refused at once.
+ * A TPM is slow, and others need it: IMA may use it for every program that is
+ * started. So with root=cached it is asked once.
+ *
+ * A process that waits for the TPM holds key_types_sem. A process that loads or
+ * unloads a key type then waits for that semaphore, and every later add_key(2)
+ * of the system waits behind it. So no more than 1 + TPM_WAITERS processes wait
+ * for the TPM; the others are refused at once.
  */
 
 #define pr_fmt(fmt) "derived: " fmt
@@ -41,10 +43,10 @@
 #include "tpm2_hmac.h"
 #include "tpm2_session.h"
 
-/* How many wait for the one that is at the TPM. */
+/* How many processes wait while another one fetches. */
 #define TPM_WAITERS		7
 
-/* A TPM that failed is left in peace for so long. */
+/* After a failure, the TPM is not asked again for this time (in jiffies). */
 #define FAILURE_REMEMBERED	(10 * HZ)
 
 enum root_mode {
@@ -63,22 +65,25 @@ static bool has_expected_check;
 static u64 expected_check;
 
 /*
- * Held by the one that is at the TPM. Taken inside key_types_sem, and outside
- * the TPM's own locks.
+ * Held during a fetch. Taken inside key_types_sem, and outside the TPM's own
+ * locks.
  */
 static DEFINE_MUTEX(fetch_lock);
 
-/* How many hold fetch_lock or wait for it. Counted before the wait. */
+/* Number of processes that hold fetch_lock or wait for it, counted before. */
 static atomic_t fetchers = ATOMIC_INIT(0);
 
-/* Everything below is under root_lock, which is held for moments only. */
+/* Protects everything below. Held for a few instructions only. */
 static DEFINE_SPINLOCK(root_lock);
 
-/* The root: secret while root_held, else zero. */
+/* The root: secret while root_held is true, else zero. */
 static bool root_held;
 static struct derived_root held_root;
 
-/* Whether a root may be held: not between a notifier and what it is about. */
+/*
+ * Whether a root may be held: not between a notifier and the hibernation,
+ * restore or reboot that it announces.
+ */
 static bool may_hold = true;
 
 /*
@@ -91,7 +96,7 @@ static unsigned int root_generation;
 static int failure;
 static u64 failure_until;
 
-/* What the last fetch showed, if there was one. */
+/* The result of the last fetch that succeeded. */
 static bool root_seen;
 static u64 root_check;
 static struct tpm2_report root_report;
@@ -109,9 +114,9 @@ static bool copy_held_root(struct derived_root *root)
 }
 
 /*
- * Wipes the root, and the memory of a failure, so that the next request fetches
- * anew. Does not wait for a fetch under way: what that one brings is not held,
- * for it began before.
+ * Wipes the root and forgets a failure, so that the next request fetches anew.
+ * It does not wait for a fetch that is already running: that fetch is served,
+ * but not cached.
  */
 static void forget_root_locked(void)
 {
@@ -130,7 +135,7 @@ static void forget_root(void)
 	spin_unlock(&root_lock);
 }
 
-/* A fetch, held by a worker, which no signal reaches. */
+/* A fetch. A worker runs it, because no signal can interrupt a worker. */
 struct fetch {
 	struct work_struct work;
 	struct derived_root root;
@@ -154,20 +159,20 @@ static void fetch_work(struct work_struct *work)
 	memzero_explicit(secret, sizeof(secret));
 	derived_wipe_stack();
 	/*
-	 * Others wait for the TPM, too: IMA does, on behalf of every program
-	 * that is started. Its mutex wakes who has waited longest, and then is
-	 * for who is first to take it, which may be the next one in our line.
-	 * So leave them the time to, which is little beside what the TPM took.
+	 * Others wait for the TPM, too: IMA may, for every program that is
+	 * started. The TPM mutex is unfair: our next waiter may overtake the
+	 * one that the mutex woke. Sleep briefly so that others get a turn. That
+	 * is short, compared with the time that the TPM took.
 	 */
 	fsleep(clamp(ktime_us_delta(ktime_get(), began) / 32,
 		     100, 20 * USEC_PER_MSEC));
 }
 
-/* Tells the administrator how far the session is to be believed. */
+/* Tells the administrator how far the session can be trusted. */
 static void note_session(const struct tpm2_report *report, bool first,
 			 bool session_changed, bool null_changed)
 {
-	/* With no session of our own, it is all zero. */
+	/* Without an own session, the name is all zero. */
 	const bool salted = report->null_name[1];
 
 	if (report->unencrypted[0] &&
@@ -186,8 +191,9 @@ static void note_session(const struct tpm2_report *report, bool first,
 }
 
 /*
- * Notes what a fetch brought, holds the root if that may be, and tells the
- * administrator. @generation is that of the root when it began.
+ * Keeps the result of a fetch, holds the root if that is allowed, and tells the
+ * administrator. @generation is the value of root_generation when the fetch
+ * began.
  */
 static void note_fetch(const struct fetch *fetch, unsigned int generation)
 {
@@ -198,9 +204,9 @@ static void note_fetch(const struct fetch *fetch, unsigned int generation)
 
 	spin_lock(&root_lock);
 	/*
-	 * That there is no TPM costs nothing to find out, and one may turn up
-	 * any moment: only what comes once there is one is remembered. Nor did
-	 * a TPM do it if there is no memory.
+	 * Only a failure of a TPM is remembered. Without a TPM, the next look
+	 * costs nothing, and a TPM may appear at any moment. A lack of memory is
+	 * no failure of the TPM.
 	 */
 	if (fetch->err && fetch->err != -ENOMEM && report->asked &&
 	    generation == root_generation) {
@@ -245,11 +251,11 @@ static void note_fetch(const struct fetch *fetch, unsigned int generation)
 	note_session(report, first, session_changed, null_changed);
 }
 
-/* With fetch_lock held: from what another one fetched meanwhile, or the TPM. */
+/* Takes the root that another process fetched meanwhile, or fetches it. */
 static int fetch_locked(struct derived_root *root)
 {
-	struct fetch *fetch;
 	unsigned int generation;
+	struct fetch *fetch;
 	int err;
 
 	lockdep_assert_held(&fetch_lock);
@@ -282,19 +288,21 @@ static int fetch_locked(struct derived_root *root)
 }
 
 /**
- * derived_root_get() - get K_root
+ * derived_root_get() - get the root secret
  * @root:	the result; the caller wipes it
  *
- * With a held root this neither sleeps nor touches the TPM. Else it may wait
- * for up to TPM_WAITERS fetches of others, in which time a signal that kills
- * ends it, and for its own, which nothing interrupts.
+ * If the root is held, this function neither sleeps nor uses the TPM. Otherwise
+ * it may first wait for up to TPM_WAITERS fetches of others; a fatal signal
+ * ends this wait. Then it waits for its own fetch, which nothing interrupts.
  *
- * Context: process context, of the one who asks; may sleep.
+ * Context: process context, of the process that asks, with key_types_sem held
+ * for reading; may sleep.
  * Return: 0; -EKEYREJECTED if it is not the root that expect_root= names;
- * -EAGAIN if too many wait, or the TPM is busy; -ENXIO without a TPM 2.0;
- * -EACCES if it refuses; -EIO if it answers nonsense; -EOPNOTSUPP if its answer
- * would not be encrypted and has to be (require_encryption=); -ETIME; -ENOMEM;
- * -EINTR. On failure @root is wiped.
+ * -EAGAIN if too many processes wait, or the TPM is busy; -ENXIO without a TPM
+ * 2.0 that works; -EACCES if the TPM refuses; -EIO if it fails or answers
+ * nonsense; -ETIME if it does not answer; -EOPNOTSUPP if its answer would cross
+ * the bus unencrypted (require_encryption=); -ENOMEM; -EINTR if the process is
+ * killed. On failure @root is wiped.
  */
 int derived_root_get(struct derived_root *root)
 {
@@ -422,7 +430,7 @@ static int status_get(char *buffer, const struct kernel_param *kp)
 			  report.firmware[1] >> 16, report.firmware[1] & 0xffff);
 }
 
-/* Without this, "modprobe derived-keys status=1" would call NULL. */
+/* Without this, "modprobe derived-keys status=1" would call a NULL pointer. */
 static int status_set(const char *val, const struct kernel_param *kp)
 {
 	return -EPERM;
@@ -436,9 +444,9 @@ module_param_cb(status, &status_ops, NULL, 0400);
 MODULE_PARM_DESC(status, "the root check value, the kind of root and of session, the TPM");
 
 /*
- * Notifiers: no root in a hibernation image, nor for the kernel that kexec
- * starts. Between the notifier and the end keys are still served, but no root is
- * held.
+ * Notifiers: the root must not be in a hibernation image, nor in the memory
+ * that kexec leaves to the next kernel. After the notifier, keys are still
+ * served, but no root is held.
  */
 
 static void set_may_hold(bool may)
@@ -479,10 +487,10 @@ static struct notifier_block reboot_notifier = {
 };
 
 /**
- * derived_root_init() - fetch K_root, if there is a TPM already
+ * derived_root_init() - fetch the root secret, if there is a TPM already
  *
- * Without one, or if it fails, the first request tries again. That the
- * administrator has turned a protection off goes to the log, whatever the TPM does.
+ * Without a TPM, or after a failure, the first request tries again. If the
+ * administrator has turned require_encryption off, the log says so in any case.
  *
  * Context: process context, before the key type is registered.
  * Return: 0, or a negative errno if a notifier could not be registered
@@ -517,9 +525,10 @@ int derived_root_init(void)
 }
 
 /**
- * derived_root_exit() - wipe K_root
+ * derived_root_exit() - wipe the root secret
  *
- * Context: process context, after the key type is unregistered: nobody asks.
+ * Context: process context, after the key type is unregistered: no process asks
+ * any more.
  */
 void derived_root_exit(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The life of K_root: fetched once or for each key, kept in memory or not, and
- * wiped.
+ * The life of the root secret: it is fetched once or for each key, kept in
+ * memory or not, and wiped.
  */
 #ifndef _DERIVED_ROOT_H
 #define _DERIVED_ROOT_H
@@ -10,9 +10,9 @@
 #include <crypto/sha2.h>
 
 /**
- * struct derived_root - K_root, ready to derive from
- * @key:	K_root as a prepared HMAC key: as secret as K_root itself. Who has
- *		a copy wipes it with memzero_explicit()
+ * struct derived_root - the root secret (K_root), ready to derive from
+ * @key:	K_root as a prepared HMAC key: as secret as K_root itself. Every copy
+ *		is to be wiped with memzero_explicit()
  * @check:	the root check value, public
  */
 struct derived_root {

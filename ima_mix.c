@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * csum: the contents of the executable, as a part of the key. IMA hashes them, or
- * this does.
+ * csum: the contents of the executable, as a part of the key. IMA hashes them,
+ * or this file does.
  */
 
 #define pr_fmt(fmt) "derived: " fmt
@@ -28,12 +28,12 @@
 #include "derived_log.h"
 #include "ima_mix.h"
 
-/* Hashing takes its time, with key_types_sem held. */
+/* A limit, because key_types_sem is held while the executable is hashed. */
 static unsigned long csum_max = 256UL << 20;
 module_param(csum_max, ulong, 0444);
 MODULE_PARM_DESC(csum_max, "largest executable, in bytes, that csum is for (default: 256 MiB)");
 
-/* An executable that is being hashed; on the stack of who has it hashed. */
+/* An executable that is being hashed; on the stack of the process that asks. */
 struct hasher {
 	struct list_head list;
 	u32 euid;
@@ -44,11 +44,13 @@ static LIST_HEAD(hashers);
 static DEFINE_MUTEX(hashers_lock);
 
 /*
- * Counts before it is hashed, since nothing may wait here: what one user has
- * hashed at one moment is together no more than csum_max. One counter for all, or
- * for all whose user ids hash to the same, would let a user keep csum from root.
+ * Limits what is hashed for one user at the same time to csum_max bytes in all.
+ * It counts before hashing and does not wait, because key_types_sem is held.
+ * The limit is for each user: with one counter for all users, or for all user
+ * ids in one hash bucket, a user could keep root from using csum.
  *
- * Returns whether it may be hashed; then end_hashing() is to follow.
+ * Returns whether the executable may be hashed. If so, end_hashing() must
+ * follow.
  */
 static bool begin_hashing(struct hasher *hasher)
 {
@@ -75,16 +77,16 @@ static void end_hashing(struct hasher *hasher)
 }
 
 /*
- * Bytes read at a time, between two looks at the signals. An overlay opens the
- * layer's file for each read, once the program was copied up.
+ * Bytes to read before the next look at the signals. Not fewer: after a
+ * copy-up, an overlay opens the layer's file anew for each read.
  */
 #define HASH_CHUNK	SZ_256K
 
 /*
  * Reads from an executable, like IMA: without asking a security module or
- * fanotify. The bytes go no further than the hash, and fanotify would have a
- * program in user space answer, with key_types_sem held. (An overlay asks both all
- * the same, about the file of its layer.)
+ * fanotify. The bytes go no further than the hash, and fanotify would wait for
+ * a program in user space while key_types_sem is held. (An overlay asks both
+ * about the file of its layer all the same.)
  *
  * Returns the bytes read, 0 at the end of the file, or a negative errno.
  */
@@ -141,19 +143,19 @@ static bool has_verity(const struct file *exe)
 }
 
 /*
- * IMA's SHA-256 of the contents, if it has one: IMA keeps what its policy measured,
- * and so saves the reading.
+ * Asks IMA for its SHA-256 of the contents. IMA caches the digests of the files
+ * that its policy measures, so the file need not be read.
  *
- * IMA answers with whatever it has. With ima_hash=, or with security.ima of the
- * file, that is another algorithm; for a file with fs-verity it may be the
- * fs-verity digest, which is no digest of the contents. A file never loses
- * fs-verity, so a file without it at the end had none while IMA hashed it.
+ * IMA may answer with another digest. ima_hash=, or security.ima of the file,
+ * may name another algorithm. For a file with fs-verity it may be the fs-verity
+ * digest, which is no digest of the contents. fs-verity cannot be removed: if
+ * it is absent after IMA's answer, it was absent while IMA hashed.
  *
- * Returns whether there is one.
+ * Returns whether IMA has a SHA-256 of the contents.
  */
 static bool ask_ima(struct file *exe, u8 sha256[SHA256_DIGEST_SIZE])
 {
-	u8 digest[SHA512_DIGEST_SIZE];	/* the longest that IMA knows */
+	u8 digest[SHA512_DIGEST_SIZE];	/* IMA's longest digest */
 
 	if (has_verity(exe) ||
 	    ima_file_hash(exe, digest, sizeof(digest)) != HASH_ALGO_SHA256 ||
@@ -164,14 +166,20 @@ static bool ask_ima(struct file *exe, u8 sha256[SHA256_DIGEST_SIZE])
 }
 
 /*
- * execve(2) denies writing to the file that it runs (C9), for as long as that is
- * the executable of the process. It does not where a storage manager listens for
- * accesses by fanotify (C9b). Which is the case depends on how this very file was
- * opened, and not on the inode's count, which another process may have lowered.
+ * Makes sure that the file has not been writable since execve(2), and is not
+ * while it is hashed.
  *
- * Writing is denied here as well, and then the executable must still be the same
- * file. So writing has been denied from execve(2) to the end of the hash: prctl(2)
- * can take the file away from the process, but cannot put it back.
+ * execve(2) denies writing to the file that it runs (C9), as long as that is
+ * the executable of the process. It does not deny it if a storage manager
+ * listens for accesses by fanotify (C9b). The flags of this open file tell
+ * which is the case. The inode's count does not: another process may have
+ * lowered it.
+ *
+ * This function denies writing once more. If the executable is still the same
+ * file afterwards, then writing has been denied since execve(2): prctl(2) can
+ * take the file away from the process, but cannot put it back.
+ *
+ * Returns whether writing is denied. If so, allow_write_access() must follow.
  */
 static bool deny_write_since_exec(struct file *exe)
 {
@@ -188,18 +196,19 @@ static bool deny_write_since_exec(struct file *exe)
 /**
  * derived_hash_exe() - hash the contents of an executable
  * @exe:	the executable of this process
- * @euid:	effective user id, in the initial user namespace
+ * @euid:	the process's effective user id in the initial user namespace
  * @sha256:	the result: SHA-256 of the contents
  *
- * By IMA, else here (a kernel without IMA, another algorithm, fs-verity). It is the
- * same digest whoever computes it, so the key does not depend on the kernel's
- * configuration or command line, nor on IMA's policy.
+ * IMA hashes, or else this file does (a kernel without IMA, another algorithm,
+ * fs-verity). Both compute the same digest, so the key does not depend on the
+ * kernel's configuration or command line, nor on IMA's policy.
  *
- * Context: process context, with key_types_sem held for reading; reads the whole
- * executable.
- * Return: 0; -EPERM if it may be written meanwhile; -EFBIG if it is larger than
- * csum_max; -EAGAIN if too much is being hashed for this user; -EOPNOTSUPP if it
- * cannot be read; -EINTR if the process is killed meanwhile; -ENOMEM
+ * Context: process context, with key_types_sem held for reading; reads the
+ * whole executable.
+ * Return: 0; -EPERM if the file may be written while it runs; -EFBIG if it is
+ * larger than csum_max; -EAGAIN if too much is being hashed for this user;
+ * -EOPNOTSUPP if the file cannot be read; -EINTR if the process is killed;
+ * -ENOMEM
  */
 int derived_hash_exe(struct file *exe, u32 euid, u8 sha256[SHA256_DIGEST_SIZE])
 {
@@ -225,7 +234,7 @@ int derived_hash_exe(struct file *exe, u32 euid, u8 sha256[SHA256_DIGEST_SIZE])
 
 	if (!ask_ima(exe, sha256))
 		err = hash_contents(exe, hasher.size, sha256);
-	/* A server may change it all the same (csum_fs=). */
+	/* With csum_fs=, a server may change the file in spite of all this. */
 	if (!err && i_size_read(inode) != hasher.size)
 		err = -EIO;
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands that a session authorizes, and their responses: the HMACs of both, and
- * the decryption of what a response has to keep secret.
+ * Commands that a session authorizes, and their responses: the HMACs of both,
+ * and the decryption of a response's secret parameter.
  *
  * The first parameter of a response is encrypted by XOR obfuscation (Part 1,
- * 21.2) and not by AES-128-CFB. Every TPM has both. XOR needs nothing but KDFa;
- * it uses all 256 bits of the session key and AES 128; and CFB is in the crypto
- * library of no kernel that is without the TPM layer's sessions. Like CFB, it
- * protects nothing from being changed: the response's HMAC does.
+ * 21.2) and not by AES-128-CFB. Every TPM has both. XOR needs only KDFa, and
+ * uses all 256 bits of the session key, where AES uses 128. A kernel without
+ * the TPM layer's sessions has no CFB in its crypto library. XOR does not
+ * protect from changes, nor does CFB: the response's HMAC does.
  */
 
 #include <linux/errno.h>
@@ -25,14 +25,14 @@
 /*
  * A command's authorization area: its size, the session's handle, nonceCaller,
  * attributes, HMAC. All commands that are sent here have one handle and one
- * session, so it is always in the same place.
+ * session, so this area is always in the same place.
  */
 #define AUTH_SIZE	(4 + 2 + SHA256_DIGEST_SIZE + 1 + 2 + SHA256_DIGEST_SIZE)
 #define AUTH_OFFSET	(TPM_HEADER_SIZE + 4)
 #define PARAMS_OFFSET	(AUTH_OFFSET + 4 + AUTH_SIZE)
 #define HMAC_OFFSET	(PARAMS_OFFSET - SHA256_DIGEST_SIZE)
 
-/* HMAC(sessionKey, hash || nonceNewer || nonceOlder || attributes): Part 1, 19.6 */
+/* Part 1, 19.6: HMAC(sessionKey, hash || newer || older nonce || attributes) */
 static void session_hmac(const struct derived_session *session,
 			 const u8 hash[SHA256_DIGEST_SIZE],
 			 const u8 newer[SHA256_DIGEST_SIZE],
@@ -49,7 +49,7 @@ static void session_hmac(const struct derived_session *session,
 	hmac_sha256_final(&hmac, out);
 }
 
-/* Puts a command's HMAC into its place, over cpHash (Part 1, 16.7). */
+/* Computes a command's HMAC, over cpHash (Part 1, 16.7), into its place. */
 static void sign_command(struct derived_session *session, struct tpm_buf *buf)
 {
 	const __be32 command = cpu_to_be32(session->command);
@@ -67,7 +67,7 @@ static void sign_command(struct derived_session *session, struct tpm_buf *buf)
 		     session->nonce_tpm, buf->data + HMAC_OFFSET);
 }
 
-/* What a response has besides its parameters. */
+/* The authorization area of a response. */
 struct auth_response {
 	struct tpm2_reader nonce;
 	u8 attrs;
@@ -75,19 +75,19 @@ struct auth_response {
 };
 
 /*
- * Checks a response's HMAC, over rpHash (Part 1, 16.8), and takes its nonce.
+ * Verifies a response's HMAC, over rpHash (Part 1, 16.8), and keeps its nonce.
  *
  * Returns 0 or -EBADMSG.
  */
 static int verify_response(struct derived_session *session,
-			  const struct tpm2_reader *params,
-			  const struct auth_response *auth)
+			   const struct tpm2_reader *params,
+			   const struct auth_response *auth)
 {
 	const __be32 head[] = { 0, cpu_to_be32(session->command) };
 	u8 rp_hash[SHA256_DIGEST_SIZE], hmac[SHA256_DIGEST_SIZE];
 	struct sha256_ctx hash;
 
-	/* The attributes come back as they were sent. */
+	/* The TPM returns the attributes as they were sent. */
 	if (auth->attrs != session->attrs)
 		return -EBADMSG;
 
@@ -103,8 +103,8 @@ static int verify_response(struct derived_session *session,
 }
 
 /*
- * Decrypts the first parameter, a TPM2B, in place (Part 1, 21.2). It has been
- * found to be as long as it says.
+ * Decrypts the first parameter, a TPM2B, in place (Part 1, 21.2). The caller
+ * has checked its length.
  */
 static void decrypt(const struct derived_session *session, u8 *params)
 {
@@ -121,12 +121,12 @@ static void decrypt(const struct derived_session *session, u8 *params)
 }
 
 /*
- * Splits a response (Part 1, 18.10) into its handle, if it has one, its
- * parameters, the first of which is a TPM2B if there is any, and what is of the
- * session. This goes before tpm_buf_check_hmac_response(), which believes every
- * length that it finds, and decrypts as much as the TPM2B says.
+ * Splits a response (Part 1, 18.10) into its handle (if it has one), its
+ * parameters (the first one, if there is any, is a TPM2B) and its authorization
+ * area. This comes before tpm_buf_check_hmac_response(), which trusts every
+ * length in the response, and decrypts as many bytes as the TPM2B says.
  *
- * Returns 0 or -EBADMSG. Either way *handle is what to flush, or 0.
+ * Returns 0 or -EBADMSG. In both cases *handle is the handle to flush, or 0.
  */
 static int split_response(const struct derived_session *session,
 			  const struct tpm_buf *buf, u32 *handle,
@@ -165,18 +165,20 @@ static int split_response(const struct derived_session *session,
 
 /**
  * derived_auth_begin() - begin a command that has one handle
- * @session:	what to authorize it with
- * @buf:	where the command goes; the caller appends the parameters
- * @command:	its code
- * @handle:	of the entity that it is for
- * @name:	of that entity; NULL if it is a hierarchy, whose name is the handle
+ * @session:	the session that authorizes it
+ * @buf:	the result: the command up to its parameters, which the caller appends
+ * @command:	TPM_CC, the command's code
+ * @handle:	handle of the entity that the command uses
+ * @name:	name of that entity; NULL for a hierarchy, whose name is its handle
  * @name_len:	bytes of @name; 0 for a sequence object, which has no name
- * @attrs:	DERIVED_SESSION_CONTINUE, if this is not the last command;
- *		DERIVED_SESSION_ENCRYPT, to have the first parameter of the
- *		response encrypted
+ * @attrs:	DERIVED_SESSION_CONTINUE, if this is not the session's last command;
+ *		DERIVED_SESSION_ENCRYPT, if the TPM is to encrypt the first parameter
+ *		of the response
+ *
+ * Part 1, 18.6.
  *
  * Context: under tpm_try_get_ops().
- * Return: 0 or a negative errno, of the TPM layer
+ * Return: 0 or a negative errno of the TPM layer
  */
 int derived_auth_begin(struct derived_session *session, struct tpm_buf *buf,
 		       u32 command, u32 handle, const u8 *name,
@@ -218,23 +220,24 @@ int derived_auth_begin(struct derived_session *session, struct tpm_buf *buf,
 	tpm_buf_append(buf, session->nonce_caller, sizeof(session->nonce_caller));
 	tpm_buf_append_u8(buf, attrs);
 	tpm_buf_append_u16(buf, SHA256_DIGEST_SIZE);
-	/* The HMAC's place: it is computed when the parameters are known. */
+	/* The place of the HMAC, which is computed over the parameters, too. */
 	tpm_buf_append(buf, session->nonce_caller, SHA256_DIGEST_SIZE);
 	return 0;
 }
 
 /**
- * derived_auth_send() - send the command that was begun
- * @session:	what it was begun with
- * @buf:	the command, and then the response, decrypted
- * @handle:	what to flush, or 0, in any case; NULL if the response has none
+ * derived_auth_send() - send a command, verify and decrypt its response
+ * @session:	the session of derived_auth_begin()
+ * @buf:	the command, and then the decrypted response
+ * @handle:	the handle to flush, or 0, also after an error; NULL if the response
+ *		has no handle
  * @params:	the response's parameters
  *
- * Nothing of a response is used whose HMAC is not right, but for the handle.
+ * If the response's HMAC is wrong, nothing of it is used except the handle.
  *
- * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
- * Return: 0; a negative errno, -EBADMSG being nonsense; or a TPM return code,
- * which nothing authenticates
+ * Context: under tpm_try_get_ops(); sleeps until the TPM answers.
+ * Return: 0; a negative errno, -EBADMSG for nonsense; or a TPM return code,
+ * which is not authenticated
  */
 int derived_auth_send(struct derived_session *session, struct tpm_buf *buf,
 		      u32 *handle, struct tpm2_reader *params)
@@ -260,7 +263,7 @@ int derived_auth_send(struct derived_session *session, struct tpm_buf *buf,
 	case DERIVED_SESSION_PASSWORD:
 		return rc;
 	case DERIVED_SESSION_KERNEL:
-		/* After a failure, too: the session must know that it is over. */
+		/* After a failure, too: it tells the kernel's session to end. */
 		if (rc)
 			return tpm_buf_check_hmac_response(session->chip, buf, rc);
 		return tpm_buf_check_hmac_response(session->chip, buf, 0) ?
@@ -273,11 +276,11 @@ int derived_auth_send(struct derived_session *session, struct tpm_buf *buf,
 	if (rc)
 		return rc;
 
-	/* Now it is the TPM that has ended the session. */
+	/* The HMAC is right, so the TPM has ended the session. */
 	if (!(session->attrs & DERIVED_SESSION_CONTINUE))
 		session->handle = 0;
 	if (session->attrs & DERIVED_SESSION_ENCRYPT) {
-		/* No longer a digest than a mask is: nothing else is encrypted. */
+		/* Only digests are encrypted here, and the mask is as long as one. */
 		if (get_unaligned_be16(params->data) > SHA256_DIGEST_SIZE)
 			return -EBADMSG;
 		decrypt(session, (u8 *)params->data);

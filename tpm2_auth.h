@@ -11,16 +11,15 @@
 
 #include "tpm2_command.h"
 
-/* Part 2, TPMA_SESSION: the two attributes that are used. */
+/* Part 2, TPMA_SESSION: the two attributes that are used here. */
 #define DERIVED_SESSION_CONTINUE	TPM2_SA_CONTINUE_SESSION
 #define DERIVED_SESSION_ENCRYPT		TPM2_SA_ENCRYPT
 
 /**
  * enum derived_session_kind - how commands are authorized
- * @DERIVED_SESSION_PASSWORD:	by an empty password: no session, nothing is
- *				protected
- * @DERIVED_SESSION_OWN:	by a salted HMAC session of this module's
- * @DERIVED_SESSION_KERNEL:	by the TPM layer's (CONFIG_TCG_TPM2_HMAC)
+ * @DERIVED_SESSION_PASSWORD:	by an empty password; nothing is protected
+ * @DERIVED_SESSION_OWN:	by an own session: a salted HMAC session
+ * @DERIVED_SESSION_KERNEL:	by the kernel's session (CONFIG_TCG_TPM2_HMAC)
  */
 enum derived_session_kind {
 	DERIVED_SESSION_PASSWORD,
@@ -32,13 +31,13 @@ enum derived_session_kind {
  * struct derived_session - a session with the TPM
  * @chip:	the TPM
  * @kind:	how commands are authorized
- * @handle:	of a session of our own, or 0: it is over
- * @key:	sessionKey of a session of our own, prepared; secret
- * @nonce_caller: the newer of our nonces
- * @nonce_tpm:	the newer of the TPM's
- * @command:	code of the command that is being sent
+ * @handle:	of an own session, or 0 if there is none or it has ended
+ * @key:	sessionKey of an own session, as a prepared HMAC key; secret
+ * @nonce_caller: our latest nonce
+ * @nonce_tpm:	the TPM's latest nonce
+ * @command:	TPM_CC of the current command
  * @attrs:	its TPMA_SESSION
- * @name:	name of the entity that it is for
+ * @name:	name of the entity that the command uses
  * @name_len:	bytes of @name; a sequence has none
  */
 struct derived_session {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A command to the TPM, its answer, and what a failure means.
+ * A command to the TPM, its response, and the errno of a failure.
  *
- * Nothing here looks at current: the conversation is held by a worker, which no
- * signal reaches (derived_root.c). What there is to say goes to who asked.
+ * Nothing here looks at current: a worker makes the fetch, because no signal
+ * can interrupt a worker (derived_root.c). Messages go into the report, and the
+ * process that asked logs them.
  */
 
 #include <kunit/static_stub.h>
@@ -24,9 +25,9 @@
 #define TPM_RC_LOCKOUT		0x921
 
 /*
- * What a return code says, without which parameter, handle or session it says it
- * of. One of more than twelve bits is none, and tpm2_rc_value() would cut it to
- * one.
+ * Returns a return code without the number of the parameter, handle or session
+ * that it is about. A value of more than twelve bits is no return code, and
+ * comes back as it is: tpm2_rc_value() would cut it down to one.
  */
 static int rc_value(int rc)
 {
@@ -34,16 +35,17 @@ static int rc_value(int rc)
 }
 
 /**
- * derived_tpm_fail() - note why a fetch fails
- * @report:	where to
+ * derived_tpm_fail() - report why a fetch fails
+ * @report:	gets the cause and the message
  * @cause:	what the line in the log is about
  * @err:	a negative errno
- * @fmt:	the line
+ * @fmt:	the message
  *
+ * Context: any.
  * Return: @err
  */
-int derived_tpm_fail(struct tpm2_report *report, enum derived_cause cause, int err,
-		     const char *fmt, ...)
+int derived_tpm_fail(struct tpm2_report *report, enum derived_cause cause,
+		     int err, const char *fmt, ...)
 {
 	va_list args;
 
@@ -55,14 +57,17 @@ int derived_tpm_fail(struct tpm2_report *report, enum derived_cause cause, int e
 }
 
 /**
- * derived_tpm_fail_rc() - note that a command failed
- * @report:	where to
- * @command:	its name
- * @rc:		a TPM return code, or an errno: of the TPM layer, or -EBADMSG if
- *		the answer is nonsense
+ * derived_tpm_fail_rc() - report that a command failed
+ * @report:	gets the cause and the message
+ * @command:	the command's name
+ * @rc:		a TPM return code; or an errno of the TPM layer; or -EBADMSG if the
+ *		answer is nonsense
  *
- * Return: what it means to the caller: -ENXIO, -EACCES, -EAGAIN, -ETIME, -ENOMEM
- * or -EIO
+ * Part 2, 6.6.
+ *
+ * Context: any.
+ * Return: the errno for the process that asks: -ENXIO, -EACCES, -EAGAIN,
+ * -ETIME, -ENOMEM or -EIO
  */
 int derived_tpm_fail_rc(struct tpm2_report *report, const char *command, int rc)
 {
@@ -70,12 +75,12 @@ int derived_tpm_fail_rc(struct tpm2_report *report, const char *command, int rc)
 	case -ENODEV:
 	case -ENXIO:
 	case -EPIPE:
-	case -ECANCELED:		/* by the driver, which is being removed */
+	case -ECANCELED:		/* the driver is being removed */
 		return derived_tpm_fail(report, DERIVED_CAUSE_NO_TPM, -ENXIO,
 					"the TPM went away during %s (errno %d)",
 					command, -rc);
-	case -EFAULT:			/* the TPM layer's, for a bad size */
-	case -EBADMSG:			/* ours */
+	case -EFAULT:			/* from the TPM layer, for a bad size */
+	case -EBADMSG:			/* from this module */
 		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_FAILED, -EIO,
 					"the TPM answered nonsense to %s",
 					command);
@@ -111,7 +116,7 @@ int derived_tpm_fail_rc(struct tpm2_report *report, const char *command, int rc)
 					"the TPM is in lockout (%s: TPM_RC 0x%03x)",
 					command, rc);
 	}
-	/* From 0x910 on it is about our handles, which we have from the TPM. */
+	/* From 0x910 on, the TPM rejects a handle that it gave us itself. */
 	if ((rc & ~0x7f) == TPM_RC_WARN && (rc & ~0xf) != TPM2_RC_REFERENCE_H0)
 		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
 					"the TPM is busy or full (%s: TPM_RC 0x%03x)",
@@ -124,14 +129,16 @@ int derived_tpm_fail_rc(struct tpm2_report *report, const char *command, int rc)
 /**
  * derived_tpm_has_command() - whether the TPM has a command
  * @chip:	the TPM
- * @command:	its code
- * @handles:	how many handles it has by the specification
- * @response_handles: how many its response has
+ * @command:	TPM_CC, the command's code
+ * @handles:	how many handles the command has, by the specification
+ * @response_handles: how many handles its response has
  *
- * By what the TPM said when it was found. The kernel's sessions take the TPM's
- * word for how many handles there are, so that has to be right, too.
+ * The TPM layer keeps the list of commands that the TPM gave when it was found.
+ * The kernel's sessions trust that list about the number of handles, so this
+ * function checks the number, too.
  *
- * Return: 1, 0, or -EBADMSG if it said nonsense
+ * Context: under tpm_try_get_ops().
+ * Return: 1 if the TPM has it, 0 if not, or -EBADMSG if the list is nonsense
  */
 int derived_tpm_has_command(const struct tpm_chip *chip, u32 command,
 			    unsigned int handles, unsigned int response_handles)
@@ -156,11 +163,11 @@ int derived_tpm_has_command(const struct tpm_chip *chip, u32 command,
  * @chip:	the TPM
  * @buf:	the command, and then the response
  *
- * The TPM layer hands down a return code as an int: one of 0xfffffff4, say,
- * would pose as -ENOMEM.
+ * The TPM layer returns the TPM's return code as an int. A return code of
+ * 0xfffffff4 would look like -ENOMEM, so this function turns it into -EBADMSG.
  *
- * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
- * Return: 0, a negative errno, -EBADMSG being nonsense, or a TPM return code
+ * Context: under tpm_try_get_ops(); sleeps until the TPM answers.
+ * Return: 0; a negative errno, -EBADMSG for nonsense; or a TPM return code
  */
 int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf)
 {
@@ -177,12 +184,13 @@ int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf)
 /**
  * derived_tpm_response() - begin to read a response
  * @buf:	the response
- * @tag:	the result: TPM2_ST_SESSIONS or TPM2_ST_NO_SESSIONS
+ * @tag:	the result: its tag, TPM2_ST_SESSIONS or TPM2_ST_NO_SESSIONS
  *
  * Part 1, 18.10.
  *
- * Return: what follows the header; bad, if the header gives another size than the
- * response has, or says that the command failed
+ * Context: any.
+ * Return: a reader of the bytes behind the header. Its @bad is set if the
+ * header has a wrong size, or the return code of a failure
  */
 struct tpm2_reader derived_tpm_response(const struct tpm_buf *buf, u16 *tag)
 {
@@ -196,19 +204,21 @@ struct tpm2_reader derived_tpm_response(const struct tpm_buf *buf, u16 *tag)
 }
 
 /**
- * derived_tpm_get_capability() - ask what the TPM can do (TPM2_GetCapability)
+ * derived_tpm_get_capability() - ask for properties (TPM2_GetCapability)
  * @chip:	the TPM
- * @buf:	to send the command with
- * @capability:	TPM_CAP, the kind of what is asked for
- * @property:	the first one that is asked for
- * @count:	how many are asked for
- * @data:	the result, TPMS_CAPABILITY_DATA behind its TPM_CAP: a count and, for
- *		TPM2_CAP_TPM_PROPERTIES, pairs of property and value
+ * @buf:	buffer for the command and its response
+ * @capability:	TPM_CAP, the kind of properties
+ * @property:	the first property
+ * @count:	how many properties
+ * @data:	the result: a reader of TPMS_CAPABILITY_DATA behind its TPM_CAP. That
+ *		is a count and, for TPM2_CAP_TPM_PROPERTIES, pairs of property and
+ *		value
  *
- * Part 3, 30.2. No session authenticates the answer: use it for what may be wrong.
+ * Part 3, 30.2. The answer is not authenticated: an attacker on the bus may
+ * have forged it.
  *
- * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
- * Return: 0, a negative errno, -EBADMSG being nonsense, or a TPM return code
+ * Context: under tpm_try_get_ops(); sleeps until the TPM answers.
+ * Return: 0; a negative errno, -EBADMSG for nonsense; or a TPM return code
  */
 int derived_tpm_get_capability(struct tpm_chip *chip, struct tpm_buf *buf,
 			       u32 capability, u32 property, u32 count,
@@ -231,16 +241,16 @@ int derived_tpm_get_capability(struct tpm_chip *chip, struct tpm_buf *buf,
 }
 
 /**
- * derived_tpm_flush() - remove an object or a session from the TPM
+ * derived_tpm_flush() - remove an object or a session (TPM2_FlushContext)
  * @chip:	the TPM
- * @buf:	to send the command with
- * @handle:	what to remove; 0: nothing
- * @report:	where to note that it could not be removed
+ * @buf:	buffer for the command and its response
+ * @handle:	the object's or the session's handle, or 0 for nothing
+ * @report:	notes whether it could not be removed
  *
- * Not by tpm2_flush_context(): that allocates, and leaves the object where it is
- * when it cannot.
+ * Not by tpm2_flush_context(): that function allocates, and if there is no
+ * memory, the object stays in the TPM.
  *
- * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
+ * Context: under tpm_try_get_ops(); sleeps until the TPM answers.
  */
 void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
 		       struct tpm2_report *report)
@@ -252,7 +262,7 @@ void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
 	tpm_buf_reset(buf, TPM2_ST_NO_SESSIONS, TPM2_CC_FLUSH_CONTEXT);
 	tpm_buf_append_u32(buf, handle);
 	rc = derived_tpm_send(chip, buf);
-	/* A TPM that was reset, and not started since, has no objects. */
+	/* After a reset, before TPM2_Startup, a TPM has no objects. */
 	if (rc && rc != TPM2_RC_INITIALIZE && rc_value(rc) != TPM2_RC_HANDLE)
 		report->left = handle;
 }

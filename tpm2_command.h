@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A command to the TPM, its answer, and what a failure means.
+ * A command to the TPM, its response, and the errno of a failure.
  *
  * "Part" is a part of the TCG's TPM 2.0 Library specification.
  */
@@ -26,16 +26,16 @@
 #define DERIVED_TPM_NAME_SIZE	(2 + SHA256_DIGEST_SIZE)
 
 /**
- * struct tpm2_report - what there is to say about a fetch
- * @asked:	there was a TPM to ask, whatever came of it
- * @session:	how the answer was protected on its way, in words
- * @null_name:	name of the null primary key that salted a session of our own;
- *		all zero: there was none
+ * struct tpm2_report - what a fetch tells the administrator
+ * @asked:	whether there was a TPM, also if it failed
+ * @session:	how the answer was protected on the bus; text
+ * @null_name:	name of the null primary key that salted an own session; all zero
+ *		if there was none
  * @vendor:	TPM_PT_MANUFACTURER, or empty
  * @firmware:	TPM_PT_FIRMWARE_VERSION_1 and _2
- * @cause:	of a failure
- * @why:	it failed, in words
- * @unencrypted: why no session protects the answer, in words, or empty
+ * @cause:	cause of a failure
+ * @why:	reason of a failure; text
+ * @unencrypted: why no session protects the answer; text, empty if one does
  * @left:	handle of an object that could not be removed from the TPM, or 0
  */
 struct tpm2_report {
@@ -51,13 +51,15 @@ struct tpm2_report {
 };
 
 /**
- * struct tpm2_reader - what is left to read of a response
- * @data:	the bytes
- * @left:	how many
- * @bad:	somebody read past the end: it stays bad, and all that is read 0
+ * struct tpm2_reader - the unread part of a response
+ * @data:	its bytes
+ * @left:	how many bytes
+ * @bad:	set by an attempt to read past the end. It stays set, and everything
+ *		that is read afterwards is 0
  *
- * tpm_buf_read_*() are not used: they WARN() at what is cut short, and whoever
- * answers as the TPM could bring down a machine with panic_on_warn.
+ * tpm_buf_read_*() are not used: they WARN() about a response that is cut
+ * short. An attacker who answers in the place of the TPM could bring down a
+ * machine with panic_on_warn.
  */
 struct tpm2_reader {
 	const u8 *data;
@@ -100,7 +102,7 @@ static inline u32 tpm2_take_u32(struct tpm2_reader *r)
 	return data ? get_unaligned_be32(data) : 0;
 }
 
-/* A TPM2B: what comes after the u16 that says how long it is. */
+/* Takes a TPM2B: returns the bytes behind its u16 size. */
 static inline struct tpm2_reader tpm2_take_sized(struct tpm2_reader *r)
 {
 	struct tpm2_reader sized = { .left = tpm2_take_u16(r) };
@@ -112,13 +114,13 @@ static inline struct tpm2_reader tpm2_take_sized(struct tpm2_reader *r)
 	return sized;
 }
 
-/* Whether all was read, and nothing beyond. */
+/* Whether everything was read, and nothing past the end. */
 static inline bool tpm2_consumed(const struct tpm2_reader *r)
 {
 	return !r->bad && !r->left;
 }
 
-/* Whether what is left is @len bytes that equal @data. */
+/* Whether the unread part is @len bytes that equal @data. */
 static inline bool tpm2_is_rest(const struct tpm2_reader *r, const void *data,
 				size_t len)
 {
@@ -131,9 +133,10 @@ int derived_tpm_get_capability(struct tpm_chip *chip, struct tpm_buf *buf,
 			       struct tpm2_reader *data);
 
 __printf(4, 5)
-int derived_tpm_fail(struct tpm2_report *report, enum derived_cause cause, int err,
-		     const char *fmt, ...);
-int derived_tpm_fail_rc(struct tpm2_report *report, const char *command, int rc);
+int derived_tpm_fail(struct tpm2_report *report, enum derived_cause cause,
+		     int err, const char *fmt, ...);
+int derived_tpm_fail_rc(struct tpm2_report *report, const char *command,
+			int rc);
 int derived_tpm_has_command(const struct tpm_chip *chip, u32 command,
 			    unsigned int handles, unsigned int response_handles);
 int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf);

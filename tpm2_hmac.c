@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * K_root from the TPM.
+ * The raw root secret, from the TPM: the fetch.
  *
  * The TPM makes an HMAC key out of its owner seed (TPM2_CreatePrimary with a
- * fixed template) and computes one HMAC with it (TPM2_HMAC): that is K_root.
- * Nothing is stored, and nothing stays in the TPM.
+ * fixed template) and computes one HMAC with it (TPM2_HMAC). That HMAC is the
+ * root secret, K_root. Nothing is stored, and nothing stays in the TPM.
  *
- * The TPM, and whatever sits on its bus, is not trusted with this kernel: a
- * response is read only as far as it is long, and every field that repeats what
- * was asked for is compared. It is trusted with the secret, of course. The HMAC
- * crosses the bus encrypted (tpm2_session.c); where that cannot be, the fetch
- * fails, but for require_encryption=0. What none of this can stop is another one
- * who may open the TPM device: he can create the same primary key.
+ * The kernel does not trust the TPM, nor a device on its bus: no byte behind
+ * the end of a response is read, and every field that repeats a part of the
+ * command is compared with it. The TPM is trusted with the secret, of course.
+ * The HMAC crosses the bus encrypted (tpm2_session.c). If that is not possible,
+ * the fetch fails, unless require_encryption=0. All this does not stop another
+ * program that may open the TPM device: it can create the same primary key.
  *
- * Nothing here looks at current: the conversation is held by a worker, which no
- * signal reaches (derived_root.c). What there is to say goes to who asked.
+ * Nothing here looks at current: a worker makes the fetch, because no signal
+ * can interrupt a worker (derived_root.c). Messages go into the report, and the
+ * process that asked logs them.
  *
  * "Part" is a part of the TCG's TPM 2.0 Library specification.
  */
@@ -48,7 +49,7 @@
 
 #define PRIMARY_UNIQUE_SIZE	SHA256_DIGEST_SIZE
 
-/* TPMT_PUBLIC up to the bytes of unique, which are the TPM's in its answer. */
+/* TPMT_PUBLIC up to the bytes of unique, which the TPM replaces. */
 static const u8 primary_public[] = {
 	0x00, 0x08,		/* type: TPM_ALG_KEYEDHASH */
 	0x00, 0x0b,		/* nameAlg: TPM_ALG_SHA256 */
@@ -61,8 +62,8 @@ static const u8 primary_public[] = {
 };
 
 /*
- * Creates the primary key. Returns 0, or a negative errno. In any case the caller
- * flushes primary->handle.
+ * Creates the primary key. Returns 0 or a negative errno. In both cases the
+ * caller flushes primary->handle.
  */
 static int create_primary(struct derived_session *session, struct tpm_buf *buf,
 			  struct derived_primary *primary,
@@ -76,8 +77,8 @@ static int create_primary(struct derived_session *session, struct tpm_buf *buf,
 	       public + sizeof(primary_public));
 
 	rc = derived_primary_create(session, buf, TPM_RH_OWNER, public,
-				    sizeof(public), primary, report);
-	/* unique is a digest of the TPM's secret: not ours to foresee. */
+				    sizeof(public), primary);
+	/* unique is a digest of a secret of the TPM's: it cannot be checked. */
 	if (!rc && (primary->public_len != sizeof(public) ||
 		    memcmp(primary->public, primary_public,
 			   sizeof(primary_public))))
@@ -86,8 +87,8 @@ static int create_primary(struct derived_session *session, struct tpm_buf *buf,
 }
 
 /*
- * Takes K_root out of the parameters of a response: a TPM2B_DIGEST and, behind
- * it, the ticket of TPM2_SequenceComplete.
+ * Takes the root secret out of the parameters of a response: a TPM2B_DIGEST. In
+ * the response to TPM2_SequenceComplete, a ticket follows it.
  *
  * Returns 0 or -EBADMSG.
  */
@@ -96,12 +97,12 @@ static int take_root(struct tpm2_reader *params, bool has_ticket,
 {
 	struct tpm2_reader digest = tpm2_take_sized(params);
 
-	/* A null ticket: an HMAC gets no other one. */
+	/* For an HMAC it is a null ticket. */
 	if (has_ticket && (tpm2_take_u16(params) != TPM_ST_HASHCHECK ||
 			   tpm2_take_u32(params) != TPM2_RH_NULL ||
 			   tpm2_take_sized(params).left))
 		return -EBADMSG;
-	/* All zero is what a bus without a TPM may read as. */
+	/* A bus without a TPM may read as all zero. */
 	if (!tpm2_consumed(params) || digest.left != DERIVED_ROOT_SIZE ||
 	    !memchr_inv(digest.data, 0, DERIVED_ROOT_SIZE))
 		return -EBADMSG;
@@ -110,7 +111,8 @@ static int take_root(struct tpm2_reader *params, bool has_ticket,
 }
 
 /*
- * The HMAC as a sequence, for a TPM without TPM2_HMAC (Part 3, 17.2 and 17.6).
+ * Computes the HMAC as a sequence, for a TPM without TPM2_HMAC (Part 3, 17.2
+ * and 17.6).
  */
 static int hmac_sequence(struct derived_session *session, struct tpm_buf *buf,
 			 const struct derived_primary *primary,
@@ -150,12 +152,12 @@ static int hmac_sequence(struct derived_session *session, struct tpm_buf *buf,
 		rc = take_root(&params, true, root);
 	if (!rc)
 		return 0;
-	/* Success removes the sequence, if it was one. */
+	/* The TPM removes a sequence only if this command succeeds. */
 	derived_tpm_flush(session->chip, buf, sequence, report);
 	return derived_tpm_fail_rc(report, "TPM2_SequenceComplete", rc);
 }
 
-/* TPM2_HMAC (Part 3, 15.5) with the primary key. */
+/* Computes the HMAC with the primary key (TPM2_HMAC: Part 3, 15.5). */
 static int hmac(struct derived_session *session, struct tpm_buf *buf,
 		const struct derived_primary *primary,
 		u8 root[DERIVED_ROOT_SIZE], struct tpm2_report *report)
@@ -174,9 +176,9 @@ static int hmac(struct derived_session *session, struct tpm_buf *buf,
 
 	rc = derived_auth_send(session, buf, NULL, &params);
 	/*
-	 * An error is not authenticated. This one may be forged, and then gains
-	 * nothing: the sequence is in the same session. But the kernel's session
-	 * cannot express that.
+	 * An error is not authenticated. A forged one gains the attacker
+	 * nothing here: the sequence uses the same session. But a kernel's
+	 * session cannot express a sequence.
 	 */
 	if (rc == TPM_RC_COMMAND_CODE && session->kind != DERIVED_SESSION_KERNEL)
 		return hmac_sequence(session, buf, primary, root, report);
@@ -186,12 +188,13 @@ static int hmac(struct derived_session *session, struct tpm_buf *buf,
 }
 
 /*
- * Asks who the TPM is (TPM2_GetCapability), for the administrator. What it says
- * is only shown.
+ * Asks for the TPM's vendor and firmware (TPM2_GetCapability), for the
+ * administrator. The answer is only shown.
  *
- * Also the last word of each conversation: the answer, of 83 bytes, overwrites
- * K_root where the TPM's interface keeps its last response (a CRB's does), for
- * which the answer to TPM2_FlushContext is too short.
+ * This is also the last command of each fetch, for another reason. Some
+ * interfaces of a TPM, like the CRB, keep the last response. The 83 bytes of
+ * this answer overwrite the root secret there; the answer to TPM2_FlushContext
+ * is too short for that.
  */
 static void identify_tpm(struct tpm_chip *chip, struct tpm_buf *buf,
 			 struct tpm2_report *report)
@@ -214,7 +217,7 @@ static void identify_tpm(struct tpm_chip *chip, struct tpm_buf *buf,
 		else if (property == TPM_PT_FIRMWARE_VERSION_2)
 			report->firmware[1] = value;
 	}
-	/* Short names end in NUL or a space; nothing odd goes into the log. */
+	/* Short names end in NUL or a space. Other odd bytes must not be logged. */
 	for (i = 0; i < 4; i++)
 		if (report->vendor[i] &&
 		    (!isascii(report->vendor[i]) || !isprint(report->vendor[i])))
@@ -222,7 +225,7 @@ static void identify_tpm(struct tpm_chip *chip, struct tpm_buf *buf,
 	strim(report->vendor);
 }
 
-/* The whole conversation, under one hold of the TPM. */
+/* The whole fetch, under one tpm_try_get_ops(). */
 static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
 		      u8 root[DERIVED_ROOT_SIZE], struct tpm2_report *report)
 {
@@ -240,7 +243,7 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
 	if (has_hmac < 0)
 		return derived_tpm_fail_rc(report, "TPM2_HMAC", has_hmac);
 
-	/* A sequence has an empty name, which the kernel's sessions have not. */
+	/* A sequence has an empty name, which a kernel's session cannot express. */
 	err = derived_session_start(&session, chip, buf, has_hmac, report);
 	if (!err) {
 		err = create_primary(&session, buf, &primary, report);
@@ -257,21 +260,22 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
 }
 
 /**
- * derived_tpm_fetch() - fetch K_root from the TPM
+ * derived_tpm_fetch() - fetch the root secret from the TPM
  * @secret:	the result; the caller wipes it
- * @report:	what there is to say about it, in failure too
+ * @report:	the result for the administrator, also after an error
  *
- * The chip is looked up each time and not kept: it may come and go. The
- * commands go out under one tpm_try_get_ops(): the kernel's session lives in the
- * chip, and nobody else's commands get between.
+ * The chip is looked up each time and not kept: a TPM may come and go. All
+ * commands are sent under one tpm_try_get_ops(), because the kernel's session
+ * lives in the chip, and so that no other commands come in between.
  *
- * Context: a worker's. The TPM driver gives up waiting when a signal is pending,
- * whichever, and would leave the primary key in the TPM. Sleeps for as long as
- * the TPM takes.
- * Return: 0; -ENXIO without a TPM 2.0 that works; -EACCES if it refuses; -EAGAIN
- * if it is busy or out of slots; -EIO if it fails or answers nonsense; -ETIME if
- * it does not answer; -EOPNOTSUPP if its answers would not be encrypted and have
- * to be; -ENOMEM
+ * Documentation/format.rst, "The primary key" and "K_root".
+ *
+ * Context: a worker. The TPM driver stops waiting when any signal is pending,
+ * and would leave the primary key in the TPM. Sleeps until the TPM answers.
+ * Return: 0; -ENXIO without a TPM 2.0 that works; -EACCES if the TPM refuses;
+ * -EAGAIN if it is busy or out of slots; -EIO if it fails or answers nonsense;
+ * -ETIME if it does not answer; -EOPNOTSUPP if its answer would cross the bus
+ * unencrypted (require_encryption=); -ENOMEM
  */
 int derived_tpm_fetch(u8 secret[DERIVED_ROOT_SIZE], struct tpm2_report *report)
 {
@@ -294,8 +298,9 @@ int derived_tpm_fetch(u8 secret[DERIVED_ROOT_SIZE], struct tpm2_report *report)
 	tpm_buf_init(buf, TPM_BUFSIZE);
 
 	/*
-	 * Early at boot, for the secrets of a session. Not when the TPM is ours
-	 * alone: it may be what the generator waits for.
+	 * A session needs random numbers, which may not be there yet early at
+	 * boot. Wait before locking the TPM, because the random number generator
+	 * may need entropy from it.
 	 */
 	wait_for_random_bytes();
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * K_root, the secret from which every key is derived, from the TPM.
+ * The raw root secret, from the TPM.
  */
 #ifndef _DERIVED_TPM2_HMAC_H
 #define _DERIVED_TPM2_HMAC_H

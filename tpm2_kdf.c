@@ -13,13 +13,13 @@
 /**
  * derived_tpm_kdfa() - KDFa: SP 800-108 in counter mode, with HMAC
  * @key:	the key, prepared; secret
- * @label:	what for; its terminating NUL is a part of it
+ * @label:	the purpose; its terminating NUL is a part of it
  * @u:		contextU, commonly the newer nonce
  * @u_len:	bytes of @u
  * @v:		contextV, commonly the older nonce
  * @v_len:	bytes of @v
  * @out:	the result; the caller wipes it
- * @len:	bytes of @out. Their number is a part of what is hashed
+ * @len:	bytes of @out. This number is a part of the hashed input
  *
  * Part 1, 11.4.10.2. Cannot fail.
  *
@@ -54,9 +54,9 @@ void derived_tpm_kdfa(const struct hmac_sha256_key *key, const char *label,
 
 /**
  * derived_tpm_kdfe() - KDFe: SP 800-56A's concatenation KDF, for ECDH
- * @z:		the x-coordinate of the point that both sides have; secret
+ * @z:		the x-coordinate of the shared point; secret
  * @z_len:	bytes of @z
- * @label:	what for; its terminating NUL is a part of it
+ * @label:	the purpose; its terminating NUL is a part of it
  * @u:		PartyUInfo, the x-coordinate of the ephemeral public key
  * @u_len:	bytes of @u
  * @v:		PartyVInfo, the x-coordinate of the other public key

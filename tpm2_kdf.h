@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The key derivation functions of the TPM 2.0 Library specification, with
- * SHA-256: what a session with a TPM is made of. Key format 1 has a KDF of its
- * own (derived_kdf.c).
+ * SHA-256. Sessions with the TPM use them. Key format 1 has its own KDF
+ * (derived_kdf.c).
  */
 #ifndef _DERIVED_TPM2_KDF_H
 #define _DERIVED_TPM2_KDF_H

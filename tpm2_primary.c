@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Primary objects: what the TPM makes out of a seed of its own and a template.
+ * Primary objects: the TPM makes them out of its own seed and a template.
  */
 
 #include <linux/errno.h>
@@ -16,7 +16,7 @@ static const u8 sensitive[] = { 0x00, 0x04, 0x00, 0x00, 0x00, 0x00 };
 
 /*
  * Checks the parameters of the response to TPM2_CreatePrimary (Part 3, 24.1),
- * all but the meaning of the public area, and computes the object's name.
+ * and computes the object's name. It does not look into the public area.
  *
  * Returns 0 or -EBADMSG.
  */
@@ -53,7 +53,7 @@ static int check_creation(struct tpm2_reader *params, u32 hierarchy,
 	if (ticket_tag != TPM2_ST_CREATION || ticket_hierarchy != hierarchy)
 		return -EBADMSG;
 
-	/* TPMS_CREATION_DATA: no PCR selected, no outsideInfo, as was asked. */
+	/* TPMS_CREATION_DATA: no PCR and no outsideInfo, as in the command. */
 	selected = tpm2_take(&creation, 4);
 	if (!selected || get_unaligned_be32(selected))
 		return -EBADMSG;
@@ -69,24 +69,22 @@ static int check_creation(struct tpm2_reader *params, u32 hierarchy,
 
 /**
  * derived_primary_create() - create a primary object (TPM2_CreatePrimary)
- * @session:	what to authorize it with
- * @buf:	to send the command with
+ * @session:	the session that authorizes it
+ * @buf:	buffer for the command and its response
  * @hierarchy:	TPM_RH_OWNER or TPM2_RH_NULL
  * @public:	the template, a TPMT_PUBLIC
  * @public_len:	bytes of @public
- * @primary:	the result; flush its .handle in any case
- * @report:	where to note what could not be removed
+ * @primary:	the result; flush its .handle in any case, also after an error
  *
- * That @primary->public is what the template asks for is left to the caller, who
- * knows which of its fields are the TPM's.
+ * The caller compares @primary->public with the template: only the caller knows
+ * which fields the TPM fills in.
  *
- * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
- * Return: 0, a negative errno, -EBADMSG being nonsense, or a TPM return code
+ * Context: under tpm_try_get_ops(); sleeps until the TPM answers.
+ * Return: 0; a negative errno, -EBADMSG for nonsense; or a TPM return code
  */
 int derived_primary_create(struct derived_session *session, struct tpm_buf *buf,
 			   u32 hierarchy, const u8 *public, size_t public_len,
-			   struct derived_primary *primary,
-			   struct tpm2_report *report)
+			   struct derived_primary *primary)
 {
 	struct tpm2_reader params;
 	int rc;

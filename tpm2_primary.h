@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Primary objects: what the TPM makes out of a seed of its own and a template.
+ * Primary objects: the TPM makes them out of its own seed and a template.
  */
 #ifndef _DERIVED_TPM2_PRIMARY_H
 #define _DERIVED_TPM2_PRIMARY_H
@@ -14,7 +14,7 @@
 
 /**
  * struct derived_primary - a primary object in the TPM
- * @handle:	what to flush; 0: nothing
+ * @handle:	the handle to flush, or 0
  * @name:	its name
  * @public:	its TPMT_PUBLIC
  * @public_len:	bytes of @public
@@ -28,7 +28,6 @@ struct derived_primary {
 
 int derived_primary_create(struct derived_session *session, struct tpm_buf *buf,
 			   u32 hierarchy, const u8 *public, size_t public_len,
-			   struct derived_primary *primary,
-			   struct tpm2_report *report);
+			   struct derived_primary *primary);
 
 #endif /* _DERIVED_TPM2_PRIMARY_H */

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A session with the TPM: who may know what it answers.
+ * Sessions with the TPM: to choose, start and end one. A session keeps the root
+ * secret from an eavesdropper on the TPM's bus.
  *
  * Stock kernels of Debian, Ubuntu and RHEL come without CONFIG_TCG_TPM2_HMAC,
- * and the TPM layer's helpers then send everything in clear. So this has a
- * session of its own: an HMAC session, salted by ECDH with a primary key that the
- * TPM makes of its null seed (a new one at each TPM reset), as the TPM layer's
- * is. Who listens on the bus does not know the salt, hence not the session key.
- * A session without a salt protects nothing at all: authValue is empty, so the
- * key could be computed from what crosses the bus.
+ * and the TPM layer's helpers then send everything in clear. So this file has
+ * an own session: an HMAC session that is salted by ECDH with the null primary
+ * key, like the kernel's session. The TPM makes the null primary key out of its
+ * null seed, which is new after each TPM reset. An eavesdropper does not know
+ * the salt, and so not the session key. A session without a salt would protect
+ * nothing: authValue is empty, so the session key could be computed from the
+ * traffic on the bus.
  *
- * An attacker who alters the traffic can put a key of his own in the null
- * primary's place, and nothing in here can tell. Its name goes to the log, for an
- * administrator to have it certified by the TPM's endorsement key. And he can
- * forge errors, which nothing authenticates: "no such session", for one. So by
- * default (require_encryption) such an error ends the fetch, and leads to nothing
- * that he could read.
+ * An attacker who alters the traffic can put a key of its own in the place of
+ * the null primary key, and this file cannot notice. So the log has the key's
+ * name, and the administrator can have it certified by the TPM's endorsement
+ * key. The attacker can also forge errors, because no error is authenticated:
+ * "no such session", for example. So by default (require_encryption) such an
+ * error ends the fetch, before anything secret crosses the bus.
  */
 
 #include <linux/errno.h>
@@ -61,8 +63,8 @@ static const char * const kind_descriptions[] = {
 
 /*
  * The null primary key: the TCG's template H for ECC storage keys (TPM v2.0
- * Provisioning Guidance, 7.5.1), the one that the TPM layer uses. Who wants to
- * certify its name has to make the same.
+ * Provisioning Guidance, 7.5.1). The TPM layer uses the same template. To
+ * certify the key's name, an administrator makes the same key.
  */
 static const u8 null_public[] = {
 	0x00, 0x23,		/* type: TPM_ALG_ECC */
@@ -88,8 +90,9 @@ struct p256_point {
 };
 
 /*
- * Takes the null primary's point out of its public area, all the rest of which
- * is to be what was asked for. That it is on the curve, ECDH checks.
+ * Takes the point of the null primary key out of its public area. The rest of
+ * that area must equal the template. ECDH checks that the point is on the
+ * curve.
  *
  * Returns 0 or -EBADMSG.
  */
@@ -114,11 +117,15 @@ static int take_point(const struct derived_primary *primary,
 }
 
 /*
- * Makes a salt that only who has the null primary's private key can make of
- * @ephemeral, too (Part 1, C.6.1). The salt is secret.
+ * Makes the salt, which is secret, and @ephemeral, which is public. Out of
+ * @ephemeral, only the private null primary key can compute the salt (Part 1,
+ * C.6.1).
  *
- * By the functions that are behind the crypto API's "ecdh-nist-p256", and not
- * through it, where the secrets would pass through buffers that nobody wipes.
+ * It calls the functions below the crypto API's "ecdh-nist-p256" directly.
+ * Through the crypto API, the secrets would pass through buffers that are never
+ * wiped.
+ *
+ * Returns 0; -ENOMEM; or -EINVAL if @null_point is not on the curve.
  */
 static int make_salt(const struct p256_point *null_point,
 		     struct p256_point *ephemeral, u8 salt[SHA256_DIGEST_SIZE])
@@ -129,9 +136,9 @@ static int make_salt(const struct p256_point *null_point,
 
 	/*
 	 * FIPS 186-5, A.2.2: one in four billion numbers is too large. Not by
-	 * ecc_gen_privkey(): its generator may ask for modules to be loaded. Where
-	 * IMA measures programs, modprobe would wait for the TPM, and we, who have
-	 * it, for modprobe.
+	 * ecc_gen_privkey(): its generator may have modules loaded. If IMA
+	 * measures programs, modprobe would wait for the TPM, and we would hold
+	 * the TPM and wait for modprobe.
 	 */
 	do {
 		get_random_bytes(private, sizeof(private));
@@ -141,7 +148,7 @@ static int make_salt(const struct p256_point *null_point,
 
 	err = ecc_make_pub_key(ECC_CURVE_NIST_P256, ECC_CURVE_NIST_P256_DIGITS,
 			       private, (u64 *)ephemeral);
-	/* So far the TPM had no part in it: there is no memory. */
+	/* The TPM has no part in this, so it can only be a lack of memory. */
 	if (err)
 		err = -ENOMEM;
 	else
@@ -160,10 +167,10 @@ static int make_salt(const struct p256_point *null_point,
 }
 
 /*
- * TPM2_StartAuthSession (Part 3, 11.1), salted with @ephemeral, and the session
- * key (Part 1, 19.6.8).
+ * Starts an HMAC session (TPM2_StartAuthSession: Part 3, 11.1), salted with
+ * @ephemeral, and computes the session key (Part 1, 19.6.8).
  *
- * Returns 0, a negative errno, -EBADMSG being nonsense, or a TPM return code.
+ * Returns 0; a negative errno, -EBADMSG for nonsense; or a TPM return code.
  */
 static int start_auth_session(struct derived_session *session,
 			      struct tpm_buf *buf, u32 null_handle,
@@ -200,7 +207,7 @@ static int start_auth_session(struct derived_session *session,
 
 	r = derived_tpm_response(buf, &tag);
 	handle = tpm2_take_u32(&r);
-	/* The TPM may have started one, whatever else it says. */
+	/* The TPM may have started a session even if the rest is nonsense. */
 	if (handle >> 24 == TPM_HT_HMAC_SESSION)
 		session->handle = handle;
 	nonce = tpm2_take_sized(&r);
@@ -220,10 +227,11 @@ static int start_auth_session(struct derived_session *session,
 }
 
 /*
- * Whether an error says that the TPM cannot do this: that it has no such command,
- * or does not like a parameter ("format one", Part 2, 6.6.2). The error may be
- * forged, so only require_encryption=0 lets it lead to a fetch in clear. An error
- * that will pass (busy, failed) never does: another try is better than that.
+ * Whether an error means that the TPM cannot do this: it has no such command,
+ * or rejects a parameter ("format one", Part 2, 6.6.2). An attacker on the bus
+ * may have forged it, so a fetch in clear follows only with
+ * require_encryption=0. After a temporary error (busy, failed) it never
+ * follows: the next request tries again.
  */
 static bool is_unsupported(int rc)
 {
@@ -232,10 +240,10 @@ static bool is_unsupported(int rc)
 }
 
 /*
- * Starts a session of our own.
+ * Starts an own session.
  *
- * Returns 0; 1 if the TPM cannot, and @report->unencrypted says why; or a negative
- * errno.
+ * Returns 0; 1 if the TPM cannot, and then @report->unencrypted says why; or a
+ * negative errno.
  */
 static int start_own(struct derived_session *session, struct tpm_buf *buf,
 		     struct tpm2_report *report)
@@ -246,9 +254,9 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 	u8 salt[SHA256_DIGEST_SIZE];
 	int rc;
 
-	/* In the null hierarchy, by password: nobody can know this key yet. */
+	/* By password: there is no session yet, and nothing here is secret. */
 	rc = derived_primary_create(session, buf, TPM2_RH_NULL, null_public,
-				    sizeof(null_public), &primary, report);
+				    sizeof(null_public), &primary);
 	if (!rc)
 		rc = take_point(&primary, &null_point);
 	if (!rc) {
@@ -280,9 +288,10 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 }
 
 /*
- * Whether the TPM has a slot for one more object, or does not say. The TPM layer
- * does not ask: it takes a full TPM for one that was tampered with, and disables
- * it, for everybody, until the next boot. Whoever can open the TPM can fill it.
+ * Whether the TPM has a slot for one more object. If the TPM does not say, the
+ * answer is yes. The TPM layer does not ask. It treats a full TPM like one that
+ * was tampered with, and disables it for the whole system until the next boot.
+ * Any program that may open the TPM can fill it.
  */
 static bool has_slot(struct tpm_chip *chip, struct tpm_buf *buf)
 {
@@ -297,7 +306,10 @@ static bool has_slot(struct tpm_chip *chip, struct tpm_buf *buf)
 	return tpm2_take_u32(&r) || !tpm2_consumed(&r);
 }
 
-/* With the kernel's sessions configured, one that fails is no excuse. */
+/*
+ * Starts a kernel's session, if the kernel is built with them. If that fails,
+ * the fetch fails: no own session takes its place.
+ */
 static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
 			struct tpm2_report *report)
 {
@@ -315,7 +327,7 @@ static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
 		if (tpm2_chip_auth(session->chip))
 			session->kind = DERIVED_SESSION_KERNEL;
 		return 0;
-	case -ENOMEM:	/* what tpm_ret_to_err() makes of TPM_RC_SESSION_MEMORY */
+	case -ENOMEM:	/* also from tpm_ret_to_err() for TPM_RC_SESSION_MEMORY */
 		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_BUSY, -EAGAIN,
 					"no memory, or no slot in the TPM, for a session");
 	case -ENODEV:
@@ -327,22 +339,23 @@ static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
 }
 
 /**
- * derived_session_start() - start the best session that there is
- * @session:	the session; derived_session_end() it in any case
+ * derived_session_start() - start the best session that is available
+ * @session:	the session; give it to derived_session_end(), also after an error
  * @chip:	the TPM
- * @buf:	to send commands with
- * @kernel_can:	whether the TPM layer's sessions can express what will be sent
- * @report:	what there is to say about it: .session, .null_name, and if nothing
- *		is encrypted, .unencrypted
+ * @buf:	buffer for commands and responses
+ * @kernel_can:	whether a kernel's session can express the commands that follow
+ * @report:	the result for the administrator: .session, .null_name, and
+ *		.unencrypted if there is no session
  *
- * The TPM layer's, if the kernel has them; else one of our own; else none, but
- * only with require_encryption=0: an attacker who alters the traffic can make it
- * none. By default he only makes the fetch fail, and no command that is about the
- * root secret has been sent then.
+ * It is the kernel's session, if the kernel has them; else an own session; else
+ * a password, but only with require_encryption=0. An active attacker on the bus
+ * can force the unencrypted fallback, just as it can impersonate the null
+ * primary key. By default that attacker can only make the fetch fail, before
+ * any command about the root secret is sent.
  *
- * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
- * Return: 0; -EOPNOTSUPP if it would be none and may not; -EAGAIN, -EIO, -EACCES,
- * -ENXIO or -ETIME if the TPM fails; -ENOMEM
+ * Context: under tpm_try_get_ops(); sleeps until the TPM answers.
+ * Return: 0; -EOPNOTSUPP if no session is possible and require_encryption is
+ * set; -EAGAIN, -EIO, -EACCES, -ENXIO or -ETIME if the TPM fails; -ENOMEM
  */
 int derived_session_start(struct derived_session *session,
 			  struct tpm_chip *chip, struct tpm_buf *buf,
@@ -376,11 +389,11 @@ int derived_session_start(struct derived_session *session,
 
 /**
  * derived_session_end() - end a session
- * @session:	started, with success or not
- * @buf:	to send commands with
- * @report:	where to note that it could not be removed from the TPM
+ * @session:	of derived_session_start(), which may have failed
+ * @buf:	buffer for commands and responses
+ * @report:	notes whether the session could not be removed from the TPM
  *
- * Context: under tpm_try_get_ops(); sleeps for as long as the TPM takes.
+ * Context: under tpm_try_get_ops(); sleeps until the TPM answers.
  */
 void derived_session_end(struct derived_session *session, struct tpm_buf *buf,
 			 struct tpm2_report *report)

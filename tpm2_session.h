@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A session with the TPM: who may know what it answers.
+ * Sessions with the TPM: to choose, start and end one.
  */
 #ifndef _DERIVED_TPM2_SESSION_H
 #define _DERIVED_TPM2_SESSION_H
@@ -11,8 +11,9 @@
 #include "tpm2_auth.h"
 
 /*
- * The parameter require_encryption=: no root secret crosses the TPM's bus in clear.
- * Set when the module is loaded, and changed by the KUnit tests alone.
+ * The module parameter require_encryption=: no root secret crosses the TPM's
+ * bus in clear. It is set when the module is loaded. Only the KUnit tests
+ * change it later.
  */
 extern bool derived_require_encryption;
 

@@ -234,8 +234,8 @@ static int fetch_without_kernel(struct tpm_chip *chip, struct tpm_buf *buf,
 
 /* Fetches the root secret, with one response bent. */
 static int fetch_with(struct kunit *test, struct fake_tpm *tpm,
-		    const struct bent *bent, u8 root[DERIVED_ROOT_SIZE],
-		    struct tpm2_report *report)
+		      const struct bent *bent, u8 root[DERIVED_ROOT_SIZE],
+		      struct tpm2_report *report)
 {
 	struct tpm_buf *buf = kunit_kzalloc(test, TPM_BUFSIZE, GFP_KERNEL);
 	int err;
