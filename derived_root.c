@@ -70,7 +70,7 @@ static u64 expected_check;
  */
 static DEFINE_MUTEX(fetch_lock);
 
-/* Number of processes that hold fetch_lock or wait for it, counted before. */
+/* Processes that hold fetch_lock or wait for it, counted before they wait. */
 static atomic_t fetchers = ATOMIC_INIT(0);
 
 /* Protects everything below. Held for a few instructions only. */
