@@ -68,15 +68,15 @@ uninstall:
 
 demo:
 	@scripts/setup
-	@scripts/vm demo --kernel $(KERNEL)
+	@tests/vm/vm demo --kernel $(KERNEL)
 
 vm:
 	@scripts/setup
-	@scripts/vm shell --kernel $(KERNEL)
+	@tests/vm/vm shell --kernel $(KERNEL)
 
 bench:
 	@scripts/setup
-	@scripts/vm demo --kernel $(KERNEL) bench
+	@tests/vm/vm demo --kernel $(KERNEL) bench
 
 check:
 	@scripts/setup
@@ -89,7 +89,7 @@ check-long:
 check-debug:
 	@scripts/setup
 	@$(if $(TESTS),,rm -rf build/logs/debug)
-	@scripts/vm run --long --kernel debug --args "$(ARGS)" $(TESTS)
+	@tests/vm/vm run --long --kernel debug --args "$(ARGS)" $(TESTS)
 	@$(if $(TESTS),,scripts/coverage)
 
 fuzz:
@@ -102,7 +102,7 @@ static:
 
 selftest:
 	@scripts/setup
-	@scripts/vm selftest
+	@tests/vm/vm selftest
 
 clean:
 	rm -rf build

@@ -178,7 +178,7 @@ until_is() {
 	echo "$got"
 }
 
-# ask_observer WORDS...: what the test's observer ("# vm: observer" in scripts/vm) answers, a line.
+# ask_observer WORDS...: what the test's observer ("# vm: observer" in tests/vm/vm) answers, a line.
 ask_observer() {
 	local answer
 	{

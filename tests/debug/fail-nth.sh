@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # fail-nth.sh: every allocation of a derivation fails, one by one (fail-nth.c): an errno or the right
-# key, nothing left in the TPM, no memory lost (tests/guest-init asks kmemleak), and the next try is right.
+# key, nothing left in the TPM, no memory lost (tests/vm/guest-init asks kmemleak), and the next try is right.
 # But for those in the kernel's own sessions with the TPM, which take a failure for an attack.
 #
 # Some come to nothing but the right key: kmemleak's own records, and pages, since a slab that cannot grow

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
 observer.py: what the observers of bus.sh and ram.sh share: the golden TPM's secret, the conversation
-with the TPM, and the answers to the machine ("# vm: observer" in scripts/vm).
+with the TPM, and the answers to the machine ("# vm: observer" in tests/vm/vm).
 """
 
 import hashlib

@@ -8,10 +8,10 @@
 #
 # tpm-faults.sh has more of each, on a TPM that is made up in user space; this is about the driver
 # of real ones (TIS), which sends again, gives up, cancels, and must find the way back.  Between it
-# and swtpm is scripts/tpm-proxy, with rules that tpm.observer changes.  tpm-answers.py has the
+# and swtpm is tests/vm/tpm-proxy, with rules that tpm.observer changes.  tpm-answers.py has the
 # cases.
 #
-# Some return codes are random: DERIVED_SEED=N in the environment of scripts/vm gives those of a
+# Some return codes are random: DERIVED_SEED=N in the environment of tests/vm/vm gives those of a
 # run that printed N.
 #
 # vm: boot tpm=golden timeout=300 proxy="any:delay=0"

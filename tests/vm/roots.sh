@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# lib.sh: for the scripts that build or run something in the roots of vm-root and vm-debug-kernel.
+# roots.sh: for the scripts that build or run something in the roots of tests/vm/root and tests/vm/debug-kernel.
 
 # as_root CMD...: by sudo, if need be.
 as_root() {
