@@ -24,7 +24,7 @@ ok 'the module loads' load_module short_twins=1
 # The key, computed in user space: from K_root of this TPM, which tpm2-tools gave.
 oracle() { # UID REQUEST
 	awk '$1 == "root" && $2 == "golden" { print $4 }' "$DERIVED/tests/vectors/golden.tsv" |
-		"$DERIVED/scripts/derived-keys-recover" key --root-hex-file - --uid "$1" --program /usr/bin/keyctl \
+		"$DERIVED/tools/derived-keys-recover" key --root-hex-file - --uid "$1" --program /usr/bin/keyctl \
 			--hex "$2" 2>/dev/null
 }
 oracle 1000 '64 path,noread user v1' >$work/user.key

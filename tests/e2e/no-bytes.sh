@@ -53,7 +53,7 @@ cryptsetup_new=(/opt/forky/lib64/ld-linux-x86-64.so.2 --library-path /opt/forky/
 # The key, computed in user space: from K_root of this TPM, which tpm2-tools gave.
 oracle() {
 	awk '$1 == "root" && $2 == "golden" { print $4 }' "$DERIVED/tests/vectors/golden.tsv" |
-		"$DERIVED/scripts/derived-keys-recover" key --root-hex-file - --uid 0 --program /usr/bin/keyctl \
+		"$DERIVED/tools/derived-keys-recover" key --root-hex-file - --uid 0 --program /usr/bin/keyctl \
 			--hex "$1" 2>/dev/null
 }
 

@@ -11,7 +11,7 @@
 
 plan_later
 ok 'the module loads' load_module
-recover() { "$DERIVED/scripts/derived-keys-recover" "$@"; }
+recover() { "$DERIVED/tools/derived-keys-recover" "$@"; }
 kernel_key() { keyctl pipe "$(keyctl add derived test "$1" @s)" | od -An -v -tx1 | tr -d ' \n'; }
 
 is 'root check value' "$(recover root 2>/dev/null | sed -n 's/^root check: //p')" \
@@ -39,7 +39,7 @@ is 'what was kept in escrow gives it back' "$(recover key --escrow /var/escrow -
 # What explain says of a request, without privileges or a TPM, is what the kernel does with it.
 explain() {
 	setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all \
-		unshare -U "$DERIVED/scripts/derived-keys-recover" explain "$@"
+		unshare -U "$DERIVED/tools/derived-keys-recover" explain "$@"
 }
 # explained REQUEST: the errno that explain names is the one that add_key(2) gives, and its words are keyctl's.
 explained() {

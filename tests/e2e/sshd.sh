@@ -57,7 +57,7 @@ case $BOOT in
 	like 'an Ed25519 key' "$(cat $notes/known_hosts)" '^127.0.0.1 ssh-ed25519 AAAA'
 
 	# The oracle's seed, made a key by other means than the example's.
-	public=$("$DERIVED/scripts/derived-keys-recover" key --uid 0 --program /usr/bin/keyctl --raw \
+	public=$("$DERIVED/tools/derived-keys-recover" key --uid 0 --program /usr/bin/keyctl --raw \
 		'32 path ssh-host-key v1' 2>/dev/null | python3 -c '
 import sys
 from cryptography.hazmat.primitives import serialization as s

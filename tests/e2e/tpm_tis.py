@@ -82,7 +82,7 @@ def klog():
 def golden():
     """What the key must be: as the recovery tool computes it, from the golden TPM's root."""
     loader = importlib.machinery.SourceFileLoader("recover",
-                                                  DERIVED + "/scripts/derived-keys-recover")
+                                                  DERIVED + "/tools/derived-keys-recover")
     recover = importlib.util.module_from_spec(
         importlib.util.spec_from_loader("recover", loader))
     loader.exec_module(recover)
