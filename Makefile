@@ -67,41 +67,41 @@ uninstall:
 	scripts/uninstall "$(KERNEL_RELEASE)" "$(DESTDIR)" "$(PREFIX)"
 
 demo:
-	@scripts/setup
+	@tests/setup
 	@tests/vm/vm demo --kernel $(KERNEL)
 
 vm:
-	@scripts/setup
+	@tests/setup
 	@tests/vm/vm shell --kernel $(KERNEL)
 
 bench:
-	@scripts/setup
+	@tests/setup
 	@tests/vm/vm demo --kernel $(KERNEL) bench
 
 check:
-	@scripts/setup
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check --args "$(ARGS)" $(KERNELS:%=--kernel %) $(TESTS)
+	@tests/setup
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/check --args "$(ARGS)" $(KERNELS:%=--kernel %) $(TESTS)
 
 check-long:
-	@scripts/setup
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check --long --args "$(ARGS)" $(KERNELS:%=--kernel %) $(TESTS)
+	@tests/setup
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/check --long --args "$(ARGS)" $(KERNELS:%=--kernel %) $(TESTS)
 
 check-debug:
-	@scripts/setup
+	@tests/setup
 	@$(if $(TESTS),,rm -rf build/logs/debug)
 	@tests/vm/vm run --long --kernel debug --args "$(ARGS)" $(TESTS)
-	@$(if $(TESTS),,scripts/coverage)
+	@$(if $(TESTS),,tests/checks/coverage)
 
 fuzz:
-	@scripts/setup
-	@scripts/check-fuzz $(or $(FUZZ_SECONDS),10)
+	@tests/setup
+	@tests/checks/fuzz $(or $(FUZZ_SECONDS),10)
 
 static:
-	@scripts/setup
-	@scripts/check-static $(or $(KERNELS),6.12 7.3)
+	@tests/setup
+	@tests/checks/static $(or $(KERNELS),6.12 7.3)
 
 selftest:
-	@scripts/setup
+	@tests/setup
 	@tests/vm/vm selftest
 
 clean:

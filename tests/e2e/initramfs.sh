@@ -36,7 +36,7 @@ case $BOOT in
 	echo 'what is on the NAS' >/mnt/file
 
 	# The hook, for a kernel without the module: is the root on the disk?  It is, for what is run in a
-	# chroot on it.  scripts/check-initramfs has the rest, in mkinitramfs.
+	# chroot on it.  tests/checks/initramfs has the rest, in mkinitramfs.
 	mkdir /var/hook
 	cp "$DERIVED/examples/initramfs-tools/hooks/derived-keys" /var/hook/
 	hook() { env DESTDIR=/var/hook verbose=n __MODULES_TO_ADD=/var/hook/add version=99.0-new "$@" sh /var/hook/derived-keys; }

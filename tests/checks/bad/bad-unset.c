@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A fixture for scripts/check-static: what clang must catch, and gcc does not. */
+/* A fixture for tests/checks/static: what clang must catch, and gcc does not. */
 #include <linux/types.h>
 
 int derived_bad_unset(int which);

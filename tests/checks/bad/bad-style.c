@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A fixture for scripts/check-static: what checkpatch must catch. */
+/* A fixture for tests/checks/static: what checkpatch must catch. */
 int derived_bad_style( int a ){
   return(a);
 }

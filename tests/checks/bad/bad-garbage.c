@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A fixture for scripts/check-static: what clang's analyzer must catch. */
+/* A fixture for tests/checks/static: what clang's analyzer must catch. */
 #include <linux/types.h>
 
 int derived_bad_garbage(int which);
