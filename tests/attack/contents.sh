@@ -11,8 +11,8 @@
 # vm: boot tpm=golden timeout=600
 # vm: long[6.12] every row, with every gate
 
-. "$DERIVED/tests/lib.sh"
-. "$DERIVED/tests/attack-lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
+. "$DERIVED/tests/lib/attack.sh"
 
 # row | with our gates | gates that close it | without those | RFC's rules | what
 table='

@@ -15,7 +15,7 @@
 # vm: long[7.3] a TPM made slow
 # vm: long[debug] minutes, and no times are judged there
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 flood=$DERIVED/bin/flood

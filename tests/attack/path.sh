@@ -20,8 +20,8 @@
 # vm: skip[6.12] P14 is for kernels with binfmt_misc's flag L
 # vm: skip[debug] P14 is for kernels with binfmt_misc's flag L
 
-. "$DERIVED/tests/lib.sh"
-. "$DERIVED/tests/attack-lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
+. "$DERIVED/tests/lib/attack.sh"
 
 # row | with our gates | gates that close it | without those | RFC's rules | what
 table='

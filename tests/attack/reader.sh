@@ -8,8 +8,8 @@
 #
 # vm: boot tpm=golden timeout=300
 
-. "$DERIVED/tests/lib.sh"
-. "$DERIVED/tests/attack-lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
+. "$DERIVED/tests/lib/attack.sh"
 
 # The session keyring is one for all here, with both users' keyrings in it, so everybody possesses
 # every key, and nothing but the check of who reads stands between them.

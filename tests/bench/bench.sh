@@ -9,7 +9,7 @@
 # vm: not-on[debug] it is about times
 # vm: long ten thousand of each, to be measured with nothing else on the machine
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 rounds=${BENCH_ROUNDS:-10000}

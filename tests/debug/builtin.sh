@@ -9,7 +9,7 @@
 # vm: only-on[debug] it is not built into the others
 # vm: long another kernel is linked
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 parameters=/sys/module/derived_keys/parameters

@@ -11,7 +11,7 @@
 # vm: boot tpm=golden
 # vm: only-on[debug] the other kernels have no fault injection
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 debugfs=/sys/kernel/debug
 plan_later

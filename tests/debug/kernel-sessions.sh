@@ -16,7 +16,7 @@
 
 [ "$BOOT" -lt 4 ] || exec python3 "$DERIVED/tests/e2e/tpm-answers.py" kernel
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 parameters=/sys/module/derived_keys/parameters

@@ -10,8 +10,8 @@
 # vm: long[6.12] most of a minute
 # vm: long[7.3] most of a minute
 
-. "$DERIVED/tests/lib.sh"
-. "$DERIVED/tests/stress-lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
+. "$DERIVED/tests/lib/stress.sh"
 
 plan_later
 processes=8

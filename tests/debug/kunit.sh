@@ -6,7 +6,7 @@
 # vm: boot tpm=none
 # vm: only-on[debug] the other kernels have no KUnit
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 ok 'the module with its KUnit tests loads' insmod "$DERIVED/kunit/derived-keys.ko"

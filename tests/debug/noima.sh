@@ -11,7 +11,7 @@
 # vm: only-on[debug] the others have IMA
 # vm: long another kernel is linked
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 keys() { "$DERIVED/bin/x" '32 csum'; "$DERIVED/bin/x" '64 path,csum'; }

@@ -10,7 +10,7 @@
 # vm: boot tpm=machine-a
 # vm: boot tpm=machine-a
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 notes=/var/demo		# on the disk, which goes from boot to boot: what held, and what to compare
 mkdir -p $notes

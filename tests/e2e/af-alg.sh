@@ -8,7 +8,7 @@
 #
 # vm: boot tpm=golden
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 export PATH=$DERIVED/bin:$PATH
 iv=000102030405060708090a0b0c0d0e0f

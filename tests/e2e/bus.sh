@@ -12,7 +12,7 @@
 # vm: boot tpm=golden proxy="StartAuthSession:rc=0x2c4"
 # vm: observer bus.observer
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 use_own_sessions
 
 parameters=/sys/module/derived_keys/parameters

@@ -6,7 +6,7 @@
 # vm: boot tpm=golden
 # vm: long[6.12] dm-crypt is in disk.sh, too
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 export DM_DISABLE_UDEV=1	# there is no udev here
 mapping=/dev/mapper/nas

@@ -10,7 +10,7 @@
 # vm: boot tpm=other
 # vm: long[7.3] disk-patched.sh has all of it there
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 patched=${patched-}
 image=/var/disk.img mapping=/dev/mapper/nas state=/var/disk

@@ -10,7 +10,7 @@
 # vm: boot tpm=golden timeout=240
 # vm: long[6.12] each file system is made and mounted
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 ok 'the module loads' load_module

@@ -11,7 +11,7 @@
 # vm: boot tpm=golden init=systemd timeout=400
 # vm: long[7.3] what a user sees is the same there
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 modprobe -a tpm_crb tpm_tis	# systemd alone loads no driver

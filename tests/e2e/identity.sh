@@ -7,7 +7,7 @@
 # vm: boot tpm=golden
 # vm: boot tpm=other
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 ok 'the module loads' load_module

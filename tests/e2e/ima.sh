@@ -14,7 +14,7 @@
 # vm: boot tpm=golden timeout=300 args="ima_hash=sha512 ima_policy=tcb"
 # vm: long[7.3] four boots, of which one measures all that it runs
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 ok 'the module loads' load_module

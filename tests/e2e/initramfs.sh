@@ -16,7 +16,7 @@
 # vm: not-on[debug] mkinitramfs makes it for the kernel of the root
 # vm: long[6.12] an initramfs is made
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 export DM_DISABLE_UDEV=1	# no udev runs here: dmsetup makes and removes the device nodes itself

@@ -7,7 +7,7 @@
 # vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=300
 # vm: long[7.3] most of a minute
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 keyops=$DERIVED/bin/keyops

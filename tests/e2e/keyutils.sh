@@ -39,7 +39,7 @@
 # vm: boot tpm=golden timeout=600
 # vm: long[7.3] the rules are those of all kernels
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 declare -A payload=([user]=anything [derived]='32 path') key other
 one='' two=''

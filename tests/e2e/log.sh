@@ -7,7 +7,7 @@
 # vm: boot tpm=golden args="ima_hash=sha512"
 # vm: long[7.3] minutes pass, for lines that are to be few
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 bin=$DERIVED/bin

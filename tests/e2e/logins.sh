@@ -12,7 +12,7 @@
 # vm: boot tpm=golden init=systemd timeout=900
 # vm: long[6.12] systemd starts
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 # It changes passwords and logs in without one.
 [ "$(hostname)" = derived-vm ] || bail_out 'this is for the virtual machine'

@@ -9,7 +9,7 @@
 # vm: boot tpm=golden
 # vm: long[6.12] disk.sh and af-alg.sh have the same consumers there
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 export DM_DISABLE_UDEV=1	# there is no udev here
 work=/run/watched

@@ -7,7 +7,7 @@
 # vm: boot tpm=none
 # vm: long[6.12] it is about the module, and not about the kernel
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 use_own_sessions
 
 plan_later

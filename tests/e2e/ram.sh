@@ -15,7 +15,7 @@
 # vm: not-on[debug] what it finds is of the kernel's own code as Debian builds it
 # vm: long[7.3] nine searches of all memory
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 parameters=/sys/module/derived_keys/parameters
 state=/root/ram.state

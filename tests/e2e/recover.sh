@@ -7,7 +7,7 @@
 # vm: boot tpm=fresh timeout=300
 # vm: long[6.12] it is a program of user space
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 ok 'the module loads' load_module

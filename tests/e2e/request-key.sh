@@ -5,7 +5,7 @@
 #
 # vm: boot tpm=golden
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 ok 'the module loads' load_module

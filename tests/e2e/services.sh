@@ -29,7 +29,7 @@
 # vm: boot tpm=golden init=systemd timeout=600
 # vm: long[6.12] systemd starts
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 documented() { "$DERIVED/tests/e2e/documented" "$@"; }

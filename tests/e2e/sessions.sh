@@ -10,7 +10,7 @@
 # vm: boot tpm=golden args="ima_policy=tcb"
 # vm: boot tpm=golden proxy="StartAuthSession:rc=0x2d6"
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 use_own_sessions
 
 golden=$(awk -F'\t' '$1 == "root" && $2 == "golden" { print $3 }' "$DERIVED/tests/vectors/golden.tsv")

@@ -10,7 +10,7 @@
 # vm: boot tpm=other
 # vm: long[6.12] systemd starts
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 example=$DERIVED/examples/ssh-host-key

@@ -16,7 +16,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from tap import done, note, point, same  # noqa: E402
 from tpm_tis import (  # noqa: E402
     ask, case, forget, load_module, observer, outcome, quiet, unload_module)

@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 DERIVED = os.environ["DERIVED"]
 sys.dont_write_bytecode = True
-sys.path[:0] = [DERIVED + "/tests/vectors", os.path.dirname(os.path.abspath(__file__))]
+sys.path[:0] = [DERIVED + "/tests/vectors", DERIVED + "/tests/lib"]
 from tap import done, point, same  # noqa: E402
 from swtpm_private import Swtpm, connect, error, receive  # noqa: E402
 

@@ -8,7 +8,7 @@
 # vm: boot tpm=golden timeout=900
 # vm: long thousands of cases
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 use_own_sessions
 
 # The machine's own TPM goes, so that the one made up in user space becomes the one that is used.

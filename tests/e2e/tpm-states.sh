@@ -10,7 +10,7 @@
 # vm: boot tpm=fresh
 # vm: long[7.3] five boots
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 parameters=/sys/module/derived_keys/parameters

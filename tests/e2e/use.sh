@@ -13,7 +13,7 @@
 # vm: not-on[debug] it has few algorithms
 # vm: long[7.3] each algorithm is keyed with twins of 52 lengths
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 addkey=$DERIVED/bin/addkey

@@ -6,7 +6,7 @@
 # vm: boot tpm=golden
 # vm: boot tpm=other
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 case $BOOT in

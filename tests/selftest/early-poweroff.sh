@@ -6,7 +6,7 @@
 # vm: boot tpm=none
 # vm: expect-red ^no verdict was written$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 1
 ok 'one' true

@@ -6,7 +6,7 @@
 # vm: boot tpm=none
 # vm: expect-red ^the verdict is: fail: the script ended with exit status 3$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 1
 ok 'one' true

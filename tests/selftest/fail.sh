@@ -6,7 +6,7 @@
 # vm: boot tpm=none
 # vm: expect-red ^1 of 2 points are not ok$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 2
 ok 'good' true

@@ -8,7 +8,7 @@
 # vm: boot tpm=fresh-a cpus=2 args="maxcpus=1"
 # vm: skip a point that is skipped
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 tpm() { tpm2_"$1" -T device:/dev/tpm0 "${@:2}"; }

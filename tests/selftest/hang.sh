@@ -6,7 +6,7 @@
 # vm: boot tpm=none timeout=25
 # vm: expect-red ^the machine did not power off in (25|200) s$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 1
 ok 'one' true

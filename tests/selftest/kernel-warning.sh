@@ -6,7 +6,7 @@
 # vm: boot tpm=none
 # vm: expect-red ^the console has [0-9]+ bad lines, first: .*WARNING:
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 1
 ok 'the module loads' insmod "$DERIVED/modules/warn.ko"

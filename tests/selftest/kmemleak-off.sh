@@ -7,7 +7,7 @@
 # vm: only-on[debug] the other kernels do not look for it
 # vm: expect-red ^the verdict is: fail: kmemleak does not scan$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 1
 echo off >/sys/kernel/debug/kmemleak

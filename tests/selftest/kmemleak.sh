@@ -7,7 +7,7 @@
 # vm: only-on[debug] the other kernels do not look for it
 # vm: expect-red ^the verdict is: fail: kmemleak found leaked memory$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 1
 ok 'a faulty module loads' insmod "$DERIVED/modules/faulty.ko" fault=leak

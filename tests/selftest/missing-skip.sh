@@ -7,7 +7,7 @@
 # vm: skip one
 # vm: expect-red ^listed as skipped, but was not: one$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 1
 ok 'one' true

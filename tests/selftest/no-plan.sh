@@ -6,7 +6,7 @@
 # vm: boot tpm=none
 # vm: expect-red ^the test printed no plan$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan_later
 ok 'one' true

@@ -8,7 +8,7 @@
 # vm: observer observer.observer
 # vm: expect-red ^the observer ended with status 3$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 5
 # The kernel "debug" gets more, for itself.

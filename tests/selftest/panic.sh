@@ -7,7 +7,7 @@
 # vm: not-on[debug] it has no sysrq; its kernel-warning.sh ends in a panic, too
 # vm: expect-red ^the console does not end with
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 1
 ok 'one' true

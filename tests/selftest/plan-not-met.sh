@@ -6,7 +6,7 @@
 # vm: boot tpm=none
 # vm: expect-red ^the plan was 3 points, 2 were reported$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 3
 ok 'one' true

@@ -6,7 +6,7 @@
 # vm: boot tpm=none init=systemd timeout=400
 # vm: expect-red exit status 3
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 plan 1
 is 'process 1 is systemd' "$(cat /proc/1/comm)" systemd
 exit 3

@@ -7,7 +7,7 @@
 # vm: only-on[debug] the other kernels do not look for it
 # vm: expect-red ^the console has .* first: .*UBSAN: shift-out-of-bounds
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 1
 ok 'a faulty module loads' insmod "$DERIVED/modules/faulty.ko" fault=shift

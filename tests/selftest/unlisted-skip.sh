@@ -6,7 +6,7 @@
 # vm: boot tpm=none
 # vm: expect-red ^skipped, but not listed: two$
 
-. "$DERIVED/tests/lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
 
 plan 2
 ok 'one' true

@@ -9,8 +9,8 @@
 # vm: boot tpm=golden timeout=300
 # vm: long[7.3] minutes of derivations
 
-. "$DERIVED/tests/lib.sh"
-. "$DERIVED/tests/stress-lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
+. "$DERIVED/tests/lib/stress.sh"
 
 plan_later
 count=${MILLION:-50000}

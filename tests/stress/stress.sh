@@ -22,8 +22,8 @@
 # vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=400
 # vm: long[6.12] two CPUs for most of a minute
 
-. "$DERIVED/tests/lib.sh"
-. "$DERIVED/tests/stress-lib.sh"
+. "$DERIVED/tests/lib/lib.sh"
+. "$DERIVED/tests/lib/stress.sh"
 
 plan_later
 processes=${STRESS_PROCESSES:-64}

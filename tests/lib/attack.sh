@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# attack-lib.sh: what the scripts of the attack suite share: the victim and the attacker's files in the
+# attack.sh: what the scripts of the attack suite share: the victim and the attacker's files in the
 # virtual machine, what an attack came to, and the table of attacks.
 
 bin=$DERIVED/bin

@@ -3,7 +3,7 @@
 #
 # lib.sh: what a test script in the virtual machine sources: TAP output and a few helpers.
 #
-#	. "$DERIVED/tests/lib.sh"
+#	. "$DERIVED/tests/lib/lib.sh"
 #	plan 2				# or plan_later, and done_testing at the end
 #	ok 'a key can be added' keyctl add user name payload @u
 #	is 'one and one' "$((1 + 1))" 2

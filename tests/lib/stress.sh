@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# stress-lib.sh: what the scripts of tests/stress share: a seed, quotas out of the way, and whether
+# stress.sh: what the scripts of tests/stress share: a seed, quotas out of the way, and whether
 # all is well afterwards.
 
 # A word of the kernel's command line, "seed=1" in args="vm_seed=1"; else DEFAULT.
