@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+processes.py: the processes that the harness starts, what it says, and files that they write.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+import os
+
+from header import Problem
+
+children = set()			# what we started and must not leave behind
+children_lock = threading.Lock()
+stopping = False
+
+
+def say(text):
+    print(f"vm: {text}", file=sys.stderr, flush=True)
+
+
+def start(command, **options):
+    """Start a process that cannot outlive us."""
+    with children_lock:
+        if stopping:
+            raise Problem("stopped")
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command],
+                                   start_new_session=True, **options)
+        children.add(process)
+    return process
+
+
+def finish(process, timeout):
+    """Wait, then kill; returns the exit status, None if it had to be killed."""
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
+    finally:
+        with children_lock:
+            children.discard(process)
+
+
+def kill_children():
+    global stopping
+    with children_lock:
+        stopping = True
+        for process in children:
+            process.kill()
+
+
+def wait_for_socket(path, process, what, log):
+    deadline = time.monotonic() + 10
+    while not os.path.exists(path):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Problem(f"{what} does not start; its log is {log}")
+        time.sleep(0.02)
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
