@@ -1,91 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# lib.sh: what a test script in the virtual machine sources: TAP output and a few helpers.
-#
-#	. "$DERIVED/tests/lib/lib.sh"
-#	plan 2				# or plan_later, and done_testing at the end
-#	ok 'a key can be added' keyctl add user name payload @u
-#	is 'one and one' "$((1 + 1))" 2
-#
-# A script goes on after a failed point; the host judges by what was printed.
+# lib.sh: every test in the virtual machine sources it, by . "$DERIVED/tests/lib/lib.sh": tests/lib/tap.sh and
+# a few helpers.
 
-tap_count=0
+. "$DERIVED/tests/lib/tap.sh"
 
-plan() { echo "1..$1"; }
-plan_later() { :; }
-done_testing() { echo "1..$tap_count"; }
-note() { echo "# ${*//$'\n'/$'\n'# }"; }
-bail_out() { echo "Bail out! $*"; exit 1; }
-
-# Print a point: its status (0 is ok), its description, and, if it failed, what to know about it.
-# "#" would begin a directive, so it is escaped.
-tap_point() {
-	local status=$1 desc=${2//[$'\n\r']/ } word=ok
-	shift 2
-	tap_count=$((tap_count + 1))
-	[ "$status" -eq 0 ] || word='not ok'
-	echo "$word $tap_count - ${desc//#/\\#}"
-	[ "$status" -eq 0 ] || note "$@"
-	return "$status"
-}
-
-pass() { tap_point 0 "$1"; }
-fail() { tap_point 1 "$1" "${*:2}"; }
-
-# skip DESC WHY: a point that is not tested here; the script's header must list it.
-skip() {
-	tap_count=$((tap_count + 1))
-	echo "ok $tap_count - ${1//#/\\#} # SKIP $2"
-}
-
-# ok DESC CMD...: the command must succeed.  fails DESC CMD...: it must not.
-# What it printed is in $out afterwards.
-ok() {
-	local desc=$1 status=0
-	shift
-	out=$("$@" 2>&1) || status=$?
-	tap_point $status "$desc" "command: $*
-exit status: $status
-output: $out"
-}
-fails() {
-	local desc=$1 status=0
-	shift
-	out=$("$@" 2>&1) || status=$?
-	# 126 and 127: the shell could not run it at all, which proves nothing.
-	[ $status -ne 0 ] && [ $status -lt 126 ]
-	tap_point $? "$desc" "command: $*
-exit status: $status
-output: $out"
-}
-
-is() {
-	[ "$2" = "$3" ]
-	tap_point $? "$1" "got:  '$2'
-want: '$3'"
-}
-
-# isnt DESC GOT UNWANTED: nothing at all is not "something else".
-isnt() {
-	[ -n "$2" ] && [ "$2" != "$3" ]
-	tap_point $? "$1" "got:      '$2'
-unwanted: '$3'"
-}
-
-# like DESC TEXT ERE: some line of TEXT matches.  unlike: none does, and there is some text.
-like() {
-	grep -qE -e "$3" <<<"$2"
-	tap_point $? "$1" "text: $2
-does not match: $3"
-}
-unlike() {
-	[ -n "$2" ] && ! grep -qE -e "$3" <<<"$2"
-	tap_point $? "$1" "text: '$2'
-is empty or matches: $3"
-}
-
-# errno_is DESC ERRNO ARGUMENTS-OF-ADDKEY...: the call fails with just this errno.
+# errno_is DESC ERRNO ARGUMENTS-OF-ADDKEY...: add_key(2) fails with exactly this errno.
 errno_is() {
 	local desc=$1 want=$2
 	shift 2
@@ -96,7 +17,7 @@ want: '$want'
 addkey $*"
 }
 
-# Under KASAN and the like everything takes eight times as long.
+# The kernel "debug", with KASAN and the other checkers, is eight times as slow.
 on_debug_kernel() { [ -e /sys/kernel/debug/kmemleak ]; }
 
 # The kernel's tracing, for kprobes.
@@ -106,23 +27,24 @@ mount_tracing() { mountpoint -q $tracing || mount -t tracefs tracefs $tracing; }
 # The module.
 module=$DERIVED/derived-keys.ko
 load_module() { insmod "$module" "$@"; }
-# For tests of the module's own sessions: where the kernel has some, it would use those.
+# For tests of the module's own sessions. Where the kernel has sessions, the ordinary build uses those, so this
+# takes the build that does not.
 use_own_sessions() {
 	[ ! -e "$DERIVED/own/derived-keys.ko" ] || module=$DERIVED/own/derived-keys.ko
 }
 unload_module() { rmmod derived_keys; }
-# modprobe finds it from now on.  depmod would take 20 s.
+# From now on modprobe finds the module. (depmod would take 20 s.)
 install_module() {
 	echo "install derived-keys /sbin/insmod $DERIVED/derived-keys.ko" >/etc/modprobe.d/derived-vm.conf
 }
 
-# What the kernel logged since the last klog_mark (or since boot).
+# klog prints what the kernel has logged since the last klog_mark, or since boot.
 klog_last=''
 klog_mark() {
 	klog_last="lib.sh: mark $$.$((++klog_marks))"
 	echo "$klog_last" >/dev/kmsg
 }
-# What the kernel "debug" says of every program that needs more stack is not about us.
+# The kernel "debug" logs every program that needs more stack than those before. The module is not concerned.
 klog() {
 	dmesg --notime | awk -v mark="$klog_last" '
 		/ used greatest stack depth: / { next }
@@ -130,8 +52,8 @@ klog() {
 		$0 == mark { seen = 1 }'
 }
 
-# tpm_slots_empty DESC: nothing of ours is left in the TPM.  Asked through /dev/tpm0, since the
-# resource manager would show its own, empty, view.
+# tpm_slots_empty DESC: no object and no session is left in the TPM. This uses /dev/tpm0, because the resource
+# manager (/dev/tpmrm0) would only show its own view, which is empty.
 tpm_slots_empty() {
 	local desc=$1 left
 	if left=$(tpm2_getcap -T device:/dev/tpm0 handles-transient &&
@@ -142,18 +64,18 @@ tpm_slots_empty() {
 	fi
 }
 
-# as_user UID CMD...: as another user with no privileges, as after a login: a session keyring of
-# its own, linked to the user keyring.
+# as_user UID CMD...: run it as another user, without privileges, as after a login: with a session keyring of
+# its own, in which the user keyring is linked.
 as_user() {
 	local uid=$1
 	shift
-	# keyctl's own message is thrown away, the command's stderr is kept.
+	# keyctl's own message is thrown away; the command's stderr is kept.
 	# shellcheck disable=SC2016
 	setpriv --reuid "$uid" --regid "$uid" --clear-groups --inh-caps=-all --bounding-set=-all \
 		keyctl session - sh -c 'exec 2>&3 3>&-; keyctl link @u @s; exec "$@"' sh "$@" 3>&2 2>/dev/null
 }
 
-# service SETTING... -- CMD...: run in a service of its own, as systemd makes it from these settings.
+# service SETTING... -- CMD...: run it in a systemd service of its own with these settings.
 service() {
 	local settings=()
 	while [ "$1" != -- ]; do
@@ -163,10 +85,10 @@ service() {
 	systemd-run --wait --pipe --collect -q "${settings[@]}" "${@:2}" 2>&1
 }
 
-# bytes_of UID: how many bytes of quota a user's keys take.
+# bytes_of UID: how many bytes of quota the user's keys take.
 bytes_of() { sed -n "s|^ *$1: .* \([0-9]*\)/[0-9]*\$|\1|p" /proc/key-users; }
 
-# until_is TEXT CMD...: until the command prints this, or for 20 s; prints what it printed last.
+# until_is TEXT CMD...: run the command until it prints this, at most for 20 s; print what it printed last.
 until_is() {
 	local want=$1 got=''
 	shift
@@ -178,7 +100,8 @@ until_is() {
 	echo "$got"
 }
 
-# ask_observer WORDS...: what the test's observer ("# vm: observer" in tests/vm/vm) answers, a line.
+# ask_observer WORDS...: send a line to the test's observer ("# vm: observer" in tests/vm/header.py), and print
+# its answer, which is a line, too.
 ask_observer() {
 	local answer
 	{
