@@ -17,9 +17,9 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from derived_module import forget, stop_random_generator, unload_module  # noqa: E402
 from tap import done, note, point, same  # noqa: E402
-from tpm_tis import (  # noqa: E402
-    ask, case, forget, load_module, observer, outcome, quiet, unload_module)
+from tpm_tis import ask, ask_observer, case, load_module, outcome  # noqa: E402
 
 EVERY_COMMAND = "EVERY_COMMAND" in os.environ
 PATIENCE = 600			# ms, of a driver that is made impatient
@@ -238,7 +238,7 @@ def resets(kind):
         want = "EIO" if step in needs or not told(step) else kind.ok
         if (first, second) != (want, "EIO"):
             problems.append(f"{step}: got {first}, want {want}; then {second}")
-        observer("reset")
+        ask_observer("reset")
         left, _ = case(*kind.rules)
         got = outcome()
         if got != kind.ok or left:
@@ -283,7 +283,7 @@ def hangs():
     if not pid:
         ask()
         os._exit(0)
-    while "HMAC" not in observer("seen"):
+    while "HMAC" not in ask_observer("seen"):
         time.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
     began = time.monotonic()
@@ -320,7 +320,7 @@ def dead(kind, step):
     note(f"{seconds:.1f} s")
     unload_module()
     load_module("derived-keys", "root=transient")
-    observer("answer")
+    ask_observer("answer")
     same(f"{desc}: once it answers, if only that it was canceled, it gives the golden key",
          outcome(), "ok")
     left, seen = case()
@@ -347,15 +347,15 @@ def kernels_session(rng):
     case("HMAC@1:drop")
     same("a TPM that never answers again at TPM2_HMAC is ETIME; then the kernel has disabled it",
          [outcome() for _ in range(3)], ["ETIME", "EIO", "ENXIO"])
-    observer("answer")
+    ask_observer("answer")
     left, _ = case()
     same("what was in it then is left, since it could not be removed",
          [handle[:2] for handle in left], BEFORE["HMAC@1"])
 
 
 def main():
-    quiet()
-    seed = observer("seed")
+    stop_random_generator()
+    seed = ask_observer("seed")
     note(f"DERIVED_SEED={seed}")
     rng = random.Random(int(seed))
     if sys.argv[1:] == ["kernel"]:

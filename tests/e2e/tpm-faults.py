@@ -25,7 +25,6 @@ import os
 import select
 import signal
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -35,31 +34,28 @@ from cryptography.hazmat.primitives.asymmetric import ec
 DERIVED = os.environ["DERIVED"]
 sys.dont_write_bytecode = True
 sys.path[:0] = [DERIVED + "/tests/vectors", DERIVED + "/tests/lib"]
+import derived_module  # noqa: E402
+from derived_module import (  # noqa: E402
+    ROOT_CHECK as GOLDEN, forget, insert_module, klog, session, status, stop_random_generator, text,
+    unload_module)
+from swtpm_private import Swtpm, connect  # noqa: E402
 from tap import done, point, same  # noqa: E402
-from swtpm_private import Swtpm, connect, error, receive  # noqa: E402
+from tpm_messages import (  # noqa: E402
+    CREATE_PRIMARY, FLUSH_CONTEXT as FLUSH, GET_CAPABILITY, HMAC, HMAC_START, NAMES as COMMAND_NAMES,
+    RH_NULL, RS_PW, SEQUENCE_COMPLETE, START_AUTH_SESSION as START_SESSION, ST_NO_SESSIONS, ST_SESSIONS,
+    all_handles, error, flush, receive, resized)
 
-PARAMETERS = "/sys/module/derived_keys/parameters/"
 REQUEST = b"32 path tpm-faults v1"
-SESSION_KEYRING = -3
 EVERY_BYTE = "EVERY_BYTE" in os.environ
 
-CREATE_PRIMARY, START_SESSION, HMAC, HMAC_START, SEQUENCE_COMPLETE, FLUSH, GET_CAPABILITY = \
-    0x131, 0x176, 0x155, 0x15b, 0x13e, 0x165, 0x17a
 CREATE_NULL = -CREATE_PRIMARY	# a CreatePrimary in the null hierarchy
-NAMES = {CREATE_NULL: "CreatePrimary (null)", START_SESSION: "StartAuthSession",
-         CREATE_PRIMARY: "CreatePrimary", HMAC: "HMAC", HMAC_START: "HMAC_Start",
-         SEQUENCE_COMPLETE: "SequenceComplete", FLUSH: "FlushContext",
-         GET_CAPABILITY: "GetCapability"}
+NAMES = {**COMMAND_NAMES, CREATE_NULL: "CreatePrimary (null)"}
 SEQUENCE = (HMAC_START, SEQUENCE_COMPLETE)	# instead of HMAC
 STARTING = (CREATE_NULL, START_SESSION)		# what an own session begins with
-ST_NO_SESSIONS, ST_SESSIONS = 0x8001, 0x8002
-RH_NULL, RS_PW = 0x40000007, 0x40000009
 OBJECT, SESSION = 0x80, 0x02	# the first byte of a handle
 CREATES = {CREATE_NULL: OBJECT, START_SESSION: SESSION, CREATE_PRIMARY: OBJECT, HMAC_START: OBJECT}
 SET_LOCALITY = 0x20001000	# the driver's own, not for the TPM
 RC_COMMAND_CODE, RC_VALUE = 0x143, 0x2c4
-
-keyutils = ctypes.CDLL("libkeyutils.so.1", use_errno=True)
 
 
 # ---------------------------------------------------------------- the TPM
@@ -122,8 +118,7 @@ class Vtpm(threading.Thread):
             return
         # Nobody else shall ask it for anything.
         wait_for(lambda: f"tpm-rng-{number}" in text("/sys/class/misc/hw_random/rng_available"))
-        with open("/sys/class/misc/hw_random/rng_current", "w", encoding="ascii") as file:
-            file.write("none")
+        stop_random_generator()
 
     def run(self):
         try:
@@ -174,17 +169,10 @@ class Vtpm(threading.Thread):
 
     def left(self):
         """The objects and sessions in the swtpm, asked for behind the kernel's back."""
-        handles = []
-        for begin in (0x80000000, 0x02000000, 0x03000000):	# loaded sessions, saved ones
-            out = self.forward(struct.pack(">HIIIII", ST_NO_SESSIONS, 22, GET_CAPABILITY,
-                                           1, begin, 64))
-            (count,) = struct.unpack_from(">I", out, 15)
-            handles += struct.unpack_from(f">{count}I", out, 19)
-        return handles
+        return all_handles(self.forward)
 
     def flush(self, handles):
-        for handle in handles:
-            self.forward(struct.pack(">HIII", ST_NO_SESSIONS, 14, FLUSH, handle))
+        flush(self.forward, handles)
 
 
 def make_vtpm(swtpm, rules=()):
@@ -198,22 +186,13 @@ def make_vtpm(swtpm, rules=()):
 
 # ---------------------------------------------------------------- the module
 
-def text(path):
-    with open(path, encoding="utf-8", errors="backslashreplace") as file:
-        return file.read()
-
-
 loads = 0
 
 
 def load_module(*parameters):
     global loads
     loads += 1
-    subprocess.run(["insmod", sys.argv[1], *parameters], check=True)
-
-
-def unload_module():
-    subprocess.run(["rmmod", "derived_keys"], check=True)
+    insert_module(sys.argv[1], *parameters)
 
 
 def use(tpm, kind):
@@ -225,55 +204,11 @@ def use(tpm, kind):
 
 def add_key(desc=b"tpm-faults", kind=b"derived", request=REQUEST):
     """The errno's name, or "ok"."""
-    key = keyutils.add_key(kind, desc, request, ctypes.c_size_t(len(request)), SESSION_KEYRING)
-    number = ctypes.get_errno()
-    if key >= 0:
-        return "ok"
-    return "EOPNOTSUPP" if number == errno.EOPNOTSUPP else errno.errorcode[number]
-
-
-def forget():
-    with open(PARAMETERS + "forget", "w", encoding="ascii") as file:
-        file.write("1")
-
-
-def klog():
-    out = subprocess.run(["dmesg", "--notime"], check=True, stdout=subprocess.PIPE,
-                         encoding="utf-8")
-    return out.stdout.splitlines()
-
-
-def status(what):
-    lines = text(PARAMETERS + "status").splitlines()
-    return dict(line.partition(": ")[::2] for line in lines).get(what)
-
-
-def golden_root_check():
-    for line in text(DERIVED + "/tests/vectors/golden.tsv").splitlines():
-        fields = line.split("\t")
-        if fields[:2] == ["root", "golden"]:
-            return fields[2]
-    raise RuntimeError("no golden root check value")
-
-
-GOLDEN = golden_root_check()
-
-
-def session():
-    """What kind of session the last root came by: "ok" is an own one, as honest as can be."""
-    return {"own": "ok", "password": "in clear"}.get(status("session").split(",")[0])
+    return derived_module.add_key(desc, request, kind)[1]
 
 
 def outcome():
-    """
-    Ask for a key with the root forgotten: an errno, "other root", or with the golden root "ok" if
-    its session was an own one, "in clear" if it was none.
-    """
-    forget()
-    got = add_key()
-    if got == "ok":
-        got = session() if status("root check") == GOLDEN else "other root"
-    return got
+    return derived_module.outcome(add_key)
 
 
 def attempt(tpm, rules, want, stays=(), then_honest=True):
@@ -463,11 +398,6 @@ def refusal(rc):
 def answer(response):
     """A rule: the TPM does as told, and the response is this one."""
     return changed(lambda r: response)
-
-
-def resized(response):
-    """The response with its size field made right."""
-    return response[:2] + struct.pack(">I", len(response)) + response[6:]
 
 
 def flip(at, mask, also=lambda r: r):

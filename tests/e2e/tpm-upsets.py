@@ -16,10 +16,10 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from derived_module import (  # noqa: E402
+    PROCESS_KEYRING, ROOT_CHECK, forget, klog, status, stop_random_generator, unload_module)
 from tap import done, note, point, same  # noqa: E402
-from tpm_tis import (  # noqa: E402
-    PROCESS_KEYRING, ROOT_CHECK, ask, case, forget, klog, load_module, observer, outcome, quiet,
-    status, unload_module)
+from tpm_tis import ask, ask_observer, case, load_module, outcome  # noqa: E402
 
 PROCESSES = 4
 PMBASE = 0x40			# in the configuration space of the chip set's LPC bridge (ICH9)
@@ -86,14 +86,14 @@ def check(desc, came, may=(), must=("ok",)):
 
 def resets():
     """The TPM is reset at any time, and started by whoever does that: it knows nothing any more."""
-    rng = random.Random(int(observer("seed")))
+    rng = random.Random(int(ask_observer("seed")))
     null_primary, lines = status("null primary"), len(klog())
     askers = Askers()
     time.sleep(0.7)
     askers.enter("b")
     for _ in range(15):
         time.sleep(rng.uniform(0.05, 0.3))
-        observer("reset")
+        ask_observer("reset")
         forget()
     time.sleep(0.3)
     forget()
@@ -116,13 +116,13 @@ def not_started():
     askers = Askers()
     time.sleep(0.5)
     askers.enter("x")
-    observer("init")
+    ask_observer("init")
     forget()
     time.sleep(0.3)
     askers.enter("b")
     time.sleep(0.7)
     askers.enter("x")
-    observer("reset")
+    ask_observer("reset")
     forget()
     time.sleep(0.2)
     askers.enter("c")
@@ -144,12 +144,12 @@ def sleep():
         registers = lpc_bridge.read(5)
         with open("/sys/power/mem_sleep", "w", encoding="ascii") as file:
             file.write("deep")
-        observer("wake")
+        ask_observer("wake")
         with open("/sys/power/state", "w", encoding="ascii") as file:
             file.write("mem")
         lpc_bridge.seek(PMBASE)
         lpc_bridge.write(registers)
-    return observer("woken")
+    return ask_observer("woken")
 
 
 def suspend(root):
@@ -177,7 +177,7 @@ def killed():
     askers = Askers()
     time.sleep(0.5)
     askers.enter("b")
-    observer("kill")
+    ask_observer("kill")
     time.sleep(0.3)
     forget()
     time.sleep(0.3)
@@ -199,7 +199,7 @@ def killed():
 
 
 def main():
-    quiet()
+    stop_random_generator()
     load_module("derived-keys", "root=transient")
     case()
     same("an honest TPM gives the golden key, by an own session", outcome(), "ok")

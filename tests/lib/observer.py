@@ -1,30 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-observer.py: what the observers of bus.sh and ram.sh share: the golden TPM's secret, the conversation
-with the TPM, and the answers to the machine ("# vm: observer" in tests/vm/vm).
+observer.py: what observers ("# vm: observer" in tests/vm/header.py) share: the messages on the TPM's bus, QEMU's
+monitor, and the answers to the machine.
 """
 
+import contextlib
 import hashlib
 import hmac
+import json
 import os
 import re
-import struct
+import socket
 import sys
 import time
 
-TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CREATE_PRIMARY, HMAC, START_AUTH_SESSION = 0x131, 0x155, 0x176
-RH_OWNER, RH_NULL = 0x40000001, 0x40000007
-
-
-def golden_root():
-    """K_root of tests/vectors/tpm-golden, and its check value: what tpm2-tools computed."""
-    with open(os.path.join(TESTS, "vectors", "golden.tsv"), encoding="utf-8") as file:
-        for line in file:
-            fields = line.split()
-            if fields[:2] == ["root", "golden"]:
-                return bytes.fromhex(fields[3]), bytes.fromhex(fields[2])
-    raise RuntimeError("no golden K_root")
+from tpm_messages import HMAC, code_of, sized
 
 
 def digest(key, data):
@@ -37,7 +27,7 @@ def windows(data, size=8):
 
 
 def messages():
-    """All that crossed the bus so far: commands and responses, in order."""
+    """All messages on the bus so far, in order: (is it a command, its bytes)."""
     with open(os.environ["VM_TPM_LOG"], encoding="ascii") as file:
         text = file.read()
     for what, length, lines in re.findall(r"^ *(SWTPM_IO_Read|SWTPM_IO_Write): length (\d+)\n"
@@ -48,31 +38,50 @@ def messages():
         yield what == "SWTPM_IO_Read", data
 
 
-def conversation():
+def exchanges():
     """The commands so far, each with its response: (code, command, response)."""
     command = None
     for is_command, data in messages():
         if is_command:
             command = data
         elif command:
-            yield struct.unpack_from(">I", command, 6)[0], command, data
+            yield code_of(command), command, data
             command = None
 
 
-def sized(data, at):
-    """A TPM2B at that offset: its bytes, and where the next field is."""
-    (length,) = struct.unpack_from(">H", data, at)
-    return data[at + 2:at + 2 + length], at + 2 + length
-
-
 def hmac_answers():
-    """The digests that TPM2_HMAC has answered, as they crossed the bus."""
-    return [sized(response, 14)[0] for code, _, response in conversation()
-            if code == HMAC and response[6:10] == bytes(4)]
+    """The digests in the TPM's answers to TPM2_HMAC, as they crossed the bus."""
+    return [sized(response, 14)[0] for code, _, response in exchanges()
+            if code == HMAC and not code_of(response)]
+
+
+@contextlib.contextmanager
+def qemu_monitor():
+    """QEMU's monitor (QMP): yields a function that executes a command and returns its result."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(os.environ["VM_QMP"])
+        file = connection.makefile("rw", encoding="utf-8")
+
+        def reply():
+            while True:
+                line = json.loads(file.readline())
+                if "event" not in line:
+                    return line
+
+        def execute(command, **arguments):
+            print(json.dumps({"execute": command, "arguments": arguments}), file=file, flush=True)
+            answer = reply()
+            if "error" in answer:
+                raise RuntimeError(f"{command}: {answer}")
+            return answer["return"]
+
+        reply()
+        execute("qmp_capabilities")
+        yield execute
 
 
 def serve(commands):
-    """Answer each line of stdin: commands has a function of the other words for each first word."""
+    """Answer each line of stdin. commands: the first word of a line -> a function of the other words."""
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")
     for line in sys.stdin:
         word, *rest = line.split()

@@ -9,19 +9,17 @@ with statement that made it.
 import os
 import shutil
 import socket
-import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from tpm_messages import LOADED_SESSIONS, OBJECTS, code_of, handles, receive  # noqa: E402
+
 STATE_FILE = "tpm2-00.permall"
 START_TIMEOUT = 10
-
-CC_CREATE_PRIMARY = 0x131
-CC_HMAC = 0x155
-CC_CONTEXT_LOAD = 0x161
-CC_READ_PUBLIC = 0x173
 
 
 class Swtpm:
@@ -93,18 +91,11 @@ class Swtpm:
 
     def transient(self):
         """Handles of the transient objects in the TPM."""
-        # TPM2_GetCapability(TPM_CAP_HANDLES, 0x80000000, 64)
-        out = self.command(struct.pack(">HIIIII", 0x8001, 22, 0x17a, 1,
-                                       0x80000000, 64))
-        (count,) = struct.unpack_from(">I", out, 15)
-        return list(struct.unpack_from(">%dI" % count, out, 19))
+        return handles(self.command, OBJECTS)
 
     def sessions(self):
         """Handles of the sessions loaded in the TPM."""
-        out = self.command(struct.pack(">HIIIII", 0x8001, 22, 0x17a, 1,
-                                       0x02000000, 64))
-        (count,) = struct.unpack_from(">I", out, 15)
-        return list(struct.unpack_from(">%dI" % count, out, 19))
+        return handles(self.command, LOADED_SESSIONS)
 
 
 class Proxy:
@@ -160,19 +151,13 @@ class Proxy:
                     command = receive(client)
                     if not command:
                         break
-                    (code,) = struct.unpack_from(">I", command, 6)
                     try:
-                        client.sendall(self.rule(code, command, forward))
+                        client.sendall(self.rule(code_of(command), command, forward))
                     except OSError:
                         break
                     except Exception as e:	# for the end of the test
                         self.failure = e
                         break
-
-
-def error(code):
-    """A response that is only a return code."""
-    return struct.pack(">HII", 0x8001, 10, code)
 
 
 def connect(path):
@@ -191,14 +176,3 @@ def accepts(path):
     except OSError:
         return False
     return True
-
-
-def receive(s):
-    """One TPM message: its size is in the header.  Empty at the end."""
-    data = b""
-    while len(data) < 6 or len(data) < struct.unpack_from(">I", data, 2)[0]:
-        more = s.recv(8192)
-        if not more:
-            return b""
-        data += more
-    return data

@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 
+import tap
 from header import Problem, tests_in
 from judge import NOT_OK, judge, judge_skips
 from machine import choose_accel, prepare, running_tpm
@@ -26,16 +27,10 @@ def command_selftest(options, work):
     chosen = {name: tests_on(name, tests) for name in options.kernel or ["6.12"]}
     kernels = prepare(chosen, work)
     accel = choose_accel(options.accel, kernels[0], work)
-    print(f"1..{len(points) + sum(map(len, chosen.values()))}")
-    number, failures = 0, 0
+    tap.plan(len(points) + sum(map(len, chosen.values())))
 
     def point(good, desc, detail):
-        nonlocal number, failures
-        number += 1
-        failures += not good
-        print(f"{'ok' if good else 'not ok'} {number} - {desc}")
-        if not good:
-            print("\n".join("# " + line for line in detail.splitlines()), flush=True)
+        tap.point(desc, [] if good else [detail])
 
     def report(test, kernel, logs, result):
         if test.expect_red:
@@ -49,8 +44,8 @@ def command_selftest(options, work):
     for args in points:
         point(*args)
     run_all(chosen, kernels, options, accel, report)
-    print(f"{number - failures} passed, {failures} failed")
-    return 1 if failures else 0
+    print(f"{tap.points - tap.failures} passed, {tap.failures} failed")
+    return 1 if tap.failures else 0
 
 
 def red_as_expected(pattern, reasons):

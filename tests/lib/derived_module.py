@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+derived_module.py: the module under test, in a virtual machine: load it, ask it for keys, read its status and log.
+"""
+
+import ctypes
+import errno
+import glob
+import os
+import subprocess
+
+from golden import golden_root
+
+DERIVED = os.environ["DERIVED"]
+PARAMETERS = "/sys/module/derived_keys/parameters/"
+PROCESS_KEYRING, SESSION_KEYRING = -2, -3
+ROOT_CHECK = golden_root()[1].hex()
+
+keyutils = ctypes.CDLL("libkeyutils.so.1", use_errno=True)
+keyutils.keyctl_read.argtypes = (ctypes.c_int32, ctypes.c_char_p, ctypes.c_size_t)
+
+
+def text(path):
+    with open(path, encoding="utf-8", errors="backslashreplace") as file:
+        return file.read()
+
+
+def insert_module(path, *parameters):
+    subprocess.run(["insmod", path, *parameters], check=True)
+
+
+def unload_module(name="derived_keys"):
+    subprocess.run(["rmmod", name], check=True, timeout=60)
+
+
+def forget():
+    with open(PARAMETERS + "forget", "w", encoding="ascii") as file:
+        file.write("1")
+
+
+def status(field):
+    """A field of the module's status; None if it is not there."""
+    lines = text(PARAMETERS + "status").splitlines()
+    return dict(line.partition(": ")[::2] for line in lines).get(field)
+
+
+def klog():
+    """The lines of the kernel's log."""
+    out = subprocess.run(["dmesg", "--notime"], check=True, stdout=subprocess.PIPE, encoding="utf-8")
+    return out.stdout.splitlines()
+
+
+def add_key(desc, request, kind=b"derived", keyring=SESSION_KEYRING):
+    """Returns the key's serial number, negative if there is none, and the errno's name or "ok"."""
+    serial = keyutils.add_key(kind, desc, request, ctypes.c_size_t(len(request)), keyring)
+    number = ctypes.get_errno()
+    if serial >= 0:
+        return serial, "ok"
+    return serial, "EOPNOTSUPP" if number == errno.EOPNOTSUPP else errno.errorcode[number]
+
+
+def session():
+    """
+    The kind of session by which the last root secret came: "ok" for an own session, "in clear" for a password
+    session, "kernel's" for a session of the kernel's.
+    """
+    return {"own": "ok", "password": "in clear",
+            "the kernel's": "kernel's"}.get(status("session").split(",")[0])
+
+
+def outcome(ask):
+    """
+    Make the module forget the root secret, then ask. The result is the errno's name; "other root" if the root
+    check value is not the golden one; else the kind of session, as session() has it.
+    """
+    forget()
+    got = ask()
+    if got == "ok":
+        got = session() if status("root check") == ROOT_CHECK else "other root"
+    return got
+
+
+def stop_random_generator():
+    """The kernel's random number generator no longer asks the TPM, so that all TPM commands are the test's."""
+    for path in glob.glob("/sys/class/misc/hw_random/rng_current"):
+        with open(path, "w", encoding="ascii") as file:
+            file.write("none")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+tpm_messages.py: the commands and responses of a TPM 2.0, as bytes. Nothing here comes from the module's code.
+"""
+
+import struct
+
+CODES = {
+    "NV_Read": 0x14e, "CreatePrimary": 0x131, "SequenceComplete": 0x13e, "SelfTest": 0x143,
+    "Startup": 0x144, "Shutdown": 0x145, "HMAC": 0x155, "HMAC_Start": 0x15b, "ContextLoad": 0x161,
+    "ContextSave": 0x162, "FlushContext": 0x165, "ReadPublic": 0x173, "StartAuthSession": 0x176,
+    "GetCapability": 0x17a, "GetRandom": 0x17b, "PCR_Read": 0x17e, "PolicyPCR": 0x17f, "PCR_Extend": 0x182,
+}
+NAMES = {code: name for name, code in CODES.items()}
+CREATE_PRIMARY, START_AUTH_SESSION = CODES["CreatePrimary"], CODES["StartAuthSession"]
+HMAC, HMAC_START, SEQUENCE_COMPLETE = CODES["HMAC"], CODES["HMAC_Start"], CODES["SequenceComplete"]
+FLUSH_CONTEXT, CONTEXT_LOAD = CODES["FlushContext"], CODES["ContextLoad"]
+READ_PUBLIC, GET_CAPABILITY = CODES["ReadPublic"], CODES["GetCapability"]
+
+ST_NO_SESSIONS, ST_SESSIONS = 0x8001, 0x8002
+RH_OWNER, RH_NULL, RS_PW = 0x40000001, 0x40000007, 0x40000009
+OBJECTS, LOADED_SESSIONS, SAVED_SESSIONS = 0x80000000, 0x02000000, 0x03000000	# the first handle of each kind
+CAP_HANDLES = 1
+
+HEADER = struct.Struct(">HII")		# tag, size, and command code or return code
+STARTUP_CLEAR = bytes.fromhex("8001 0000000c 00000144 0000")
+
+
+def code_of(message):
+    """The command code of a command, the return code of a response."""
+    return HEADER.unpack_from(message)[2]
+
+
+def error(return_code):
+    """A response that consists of a return code."""
+    return HEADER.pack(ST_NO_SESSIONS, HEADER.size, return_code)
+
+
+def resized(message):
+    """The message, with a size field that is right."""
+    return message[:2] + struct.pack(">I", len(message)) + message[6:]
+
+
+def sized(message, at):
+    """The TPM2B at that offset: its bytes, and the offset of the next field."""
+    (length,) = struct.unpack_from(">H", message, at)
+    return message[at + 2:at + 2 + length], at + 2 + length
+
+
+def receive(channel):
+    """Read one message from a socket. At the end of the stream it is empty."""
+    data = b""
+    while len(data) < HEADER.size or len(data) < HEADER.unpack_from(data)[1]:
+        more = channel.recv(8192)
+        if not more:
+            return b""
+        data += more
+    return data
+
+
+class Refused(Exception):
+    """The TPM answered with this return code."""
+
+    def __init__(self, return_code):
+        super().__init__(f"rc={return_code:#x}")
+        self.return_code = return_code
+
+
+def handles(exchange, *kinds):
+    """The handles in the TPM of these kinds. exchange(command) returns the response."""
+    found = []
+    for first in kinds:
+        response = exchange(struct.pack(">HIIIII", ST_NO_SESSIONS, 22, GET_CAPABILITY, CAP_HANDLES, first, 64))
+        if code_of(response):
+            raise Refused(code_of(response))
+        (count,) = struct.unpack_from(">I", response, 15)
+        found += struct.unpack_from(f">{count}I", response, 19)
+    return found
+
+
+def all_handles(exchange):
+    """The objects and sessions in the TPM."""
+    return handles(exchange, OBJECTS, LOADED_SESSIONS, SAVED_SESSIONS)
+
+
+def flush(exchange, to_remove):
+    """Remove these objects and sessions from the TPM."""
+    for handle in to_remove:
+        exchange(struct.pack(">HIII", ST_NO_SESSIONS, 14, FLUSH_CONTEXT, handle))
