@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a person runs; "make help" says what there is. Kbuild is what the kernel's
-# build reads.
+# The commands for users; "make help" lists them. The kernel's build reads Kbuild.
 
 KERNEL_RELEASE ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KERNEL_RELEASE)/build
 PREFIX ?= /usr
 DESTDIR ?=
 
-# The virtual machine's kernels, and which tests: "make check KERNELS=6.12 TESTS=request".
+# The kernels of the virtual machine, and the tests: "make check KERNELS=6.12 TESTS=request".
 KERNELS ?=
 KERNEL ?= 6.12
 TESTS ?=
@@ -21,37 +20,37 @@ all: module
 
 help:
 	@echo 'For your own kernel ($(KERNEL_RELEASE)):'
-	@echo '  make                 build the module (needs the kernel headers)'
+	@echo '  make                 build the module (this needs the kernel headers)'
 	@echo '  sudo make install    install it, load it at every boot, install the manual pages'
-	@echo '  sudo make uninstall  undo that'
+	@echo '  sudo make uninstall  remove what "make install" has installed'
 	@echo ''
 	@echo 'In a virtual machine, with a stock Debian kernel and a software TPM:'
-	@echo '  make demo            see it work: a story of several boots, with the real keyctl'
-	@echo '  make vm              a shell, with the module loaded and a TPM, to play with'
-	@echo '  make check           the tests, each on one kernel at least; installs what is missing'
-	@echo '  make check-long      each on every kernel, and what takes long: two hours'
-	@echo '  make check-debug     on a kernel that watches itself (KASAN, lockdep, kmemleak, ...):'
-	@echo '                       every test, and then the lines that were never run; or TESTS="..."'
-	@echo '  make bench           what a key costs'
+	@echo '  make demo            see the module at work over several boots, with the real keyctl'
+	@echo '  make vm              a shell to try things, with the module loaded and with a TPM'
+	@echo '  make check           each test on at least one kernel; first installs missing packages'
+	@echo '  make check-long      each test on every kernel, and the long tests: two hours'
+	@echo '  make check-debug     every test (or TESTS="...") on a kernel with checkers (KASAN, lockdep,'
+	@echo '                       kmemleak, ...); then list the lines of the module that were never run'
+	@echo '  make bench           measure how long a key takes'
 	@echo ''
 	@echo 'Parts of "make check":'
 	@echo '  make static          style, sparse, kernel-doc, shellcheck, documentation'
-	@echo '  make selftest        the test harness itself: what must turn a run red does'
-	@echo '  make fuzz            the parser of requests, with FUZZ_SECONDS=10'
+	@echo '  make selftest        the harness itself: each fault must turn a run red'
+	@echo '  make fuzz            fuzz the parser of requests; FUZZ_SECONDS=10'
 	@echo '  make check TESTS="request identity"   tests by name (tests/*/NAME.sh)'
 	@echo ''
 	@echo 'Variables:'
-	@echo '  KERNELS="6.12 7.3"   for check (debug: the one that watches itself)'
+	@echo '  KERNELS="6.12 7.3"   for check; "debug" is the kernel with checkers'
 	@echo '  ARGS="vm_seconds=600 vm_seed=1"   for check: words for the kernel'"'"'s command line, which'
-	@echo '                       keyctl-fuzz and stress look at (stress: vm_rounds=N, too)'
+	@echo '                       the tests keyctl-fuzz and stress read (stress also vm_rounds=N)'
 	@echo '  KERNEL=$(KERNEL)          for demo, vm and bench'
 	@echo '  KDIR=$(KDIR)'
-	@echo '                       for the module: the kernel build to build against'
-	@echo '  DERIVED_CACHE=DIR    where the virtual machines are kept (~/.cache/derived-keys)'
+	@echo '                       for the module: the kernel build directory'
+	@echo '  DERIVED_CACHE=DIR    the directory for the virtual machines (~/.cache/derived-keys)'
 	@echo ''
-	@echo 'Logs of the tests stay in build/logs.'
+	@echo 'The logs of the tests are in build/logs.'
 
-# The sentence that a missing directory deserves.
+# If the headers are missing, say which package has them.
 module:
 	@test -e $(KDIR)/Makefile || { \
 		echo "The headers of the kernel $(KERNEL_RELEASE) are not installed ($(KDIR) is missing)."; \

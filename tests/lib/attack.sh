@@ -1,38 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# attack.sh: what the scripts of the attack suite share: the victim and the attacker's files in the
-# virtual machine, what an attack came to, and the table of attacks.
+# attack.sh: what the scripts of the attack suite share: the victim and the attacker's files in the virtual
+# machine, the outcome of an attack, and the table of attacks.
 
 bin=$DERIVED/bin
 home=/home/user/attack		# the attacker's own directory
 
-# The victim, and what an attacker needs.
+# Install the victim, and what an attacker needs.
 prepare_attacks() {
 	install -m 755 "$bin/x" /usr/bin/x
-	# /usr/bin/x in here is the attacker's.
+	# In this tree, /usr/bin/x is the attacker's program.
 	install -d -o 1000 -g 1000 $home $home/tree $home/tree/usr $home/tree/usr/bin $home/binfmt
 	install -o 1000 -g 1000 -m 755 "$bin/evil-loader" $home/tree/usr/bin/x
 	cd $home || bail_out "there is no $home"
 }
 
-# As the attacker, who is also the victim's user: X cannot be protected from its own user's
-# debugger (P22), but from everything else.
+# as_attacker CMD...: run it as the attacker, who is the same user as the victim. The program X cannot be protected
+# from a debugger of its own user (P22), but it can be from everything else.
 as_attacker() {
 	setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all "$@"
 }
 
 gates_off=/sys/module/derived_keys/parameters/gates_off
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # the scripts that source this use them
 readonly READER=7 RFC=255
-# gates BIT...: switch these off, and no other.
+# gates BIT...: switch these gates off, and all others on.
 gates() {
 	local mask=0 bit
 	for bit; do mask=$((mask | 1 << bit)); done
 	echo $mask >$gates_off
 }
 
-# script WHO: a script that asks for its argument, and says that it is WHO.
+# script NAME: print a script that makes the request in its argument, and prints the key after NAME.
 script() {
 	cat <<END
 #!/usr/bin/perl
@@ -43,13 +43,13 @@ print "$1 ", \$len < 0 ? (\$! == 1 ? "EPERM" : \$!) : unpack("H*", substr(\$key,
 END
 }
 
-# outcome TEXT KEY [KCV]: what an attack came to, from what it printed, when KEY is the victim's:
+# outcome TEXT KEY [KCV]: print the outcome of an attack. TEXT is the output of the attack, KEY the victim's key:
 #	KEY	the attacker's code has printed the victim's key
-#	held	it has a key with the victim's check value, which it may use but not read
-#	its key	the same, but it was X that printed it
+#	held	it has a key with the victim's check value; it may use that key but not read it
+#	its key	the victim's key was printed, but by X
 #	another key, or an errno's name
-#	hangs	there is no answer; answered: there is one, whatever it is
-# Anything else: the attack did not come off
+#	hangs	there is no answer; answered: there is some answer
+# Anything else means that the attack could not be carried out.
 outcome() {
 	local line result=''
 	while read -r line; do
@@ -67,28 +67,28 @@ outcome() {
 		elif [ "$line" = hangs ] || [ "$line" = answered ]; then
 			result=$line
 		else
-			result="did not come off: $line"
+			result="could not be carried out: $line"
 		fi
 	done <<<"$1"
 	echo "$result"
 }
 
 # The table of a script, $table, has one attack in each line:
-#	row | with our gates | gates that close it | without those | RFC's rules | what
-# in the words of outcome(). Each of several gates closes the row alone.
+#	row | with our gates | gates that close it | without those | RFC's rules | description
+# The outcomes are those of outcome(). If several gates close a row, each of them does so alone.
 #
-# The script has three functions: "attack ROW" prints what the attacker gets, in the words of ask.h;
-# "victim ROW" prints the key that the attack is after, as the victim gets it in peace; and "key_name ROW"
-# a name for that key, the same for all rows that are after the same.
+# The script has three functions: "attack ROW" prints the attacker's result, in the words of ask.h;
+# "victim ROW" prints the key that the attack aims at, as the undisturbed victim gets it; and "key_name ROW"
+# prints a name for that key, which is the same for all rows with the same key.
 #
-# not_here ROW OUTCOME: if the outcome says that the row cannot be on this kernel, print what is
-# missing, for the points that are skipped.
+# not_here ROW OUTCOME: if the outcome shows that the row is impossible on this kernel, print what is missing,
+# for the points that are skipped.
 not_here() { return 1; }
-late_victims=()		# rows whose victim is refused too, while the gates are on
+late_victims=()		# rows whose victim is also refused while the gates are on
 
 declare -A key ours test_build without rfc
 rows=() opened_by=()
-# try ROW: in the words of the table.
+# try ROW: print the outcome of the attack, in the words of the table.
 try() {
 	outcome "$(attack "$1" 2>"/run/stderr-$1" </dev/null)" "${key[$1]#* }" "${kcv-}"
 }
@@ -104,7 +104,7 @@ in_words() {
 	esac
 }
 
-# Each row of the table with the module as it is.
+# Try each row of the table with the ordinary module.
 with_our_gates() {
 	local row want closed_by off_want rfc_want what name missing
 	while IFS='|' read -r row want closed_by off_want rfc_want what; do
@@ -124,8 +124,8 @@ with_our_gates() {
 	done <<<"${table?}"
 }
 
-# without_gates BIT...: each row on the test build, with all gates off, with those off that close it,
-# and with all but one of those off. Each of the gates BIT... must close something that no other does.
+# without_gates BIT...: try each row on the test build, first with all gates off, then with those gates off that
+# close it, and then with all but one of those off. Each gate BIT... must close a row that no other gate closes.
 without_gates() {
 	local line row want closed_by off_want rfc_want what bits bit others other alone disagree=''
 	echo $RFC >$gates_off
@@ -145,7 +145,7 @@ without_gates() {
 		if [ ${#bits[@]} -eq 1 ]; then
 			[ "${without[$row]}" != "$off_want" ] || opened_by[closed_by]+=" $row"
 		fi
-		# Once for each way of attacking is enough.
+		# Once for each kind of attack is enough.
 		[[ ${#bits[@]} -gt 1 && $row != *:* ]] || continue
 		alone=''
 		for bit in "${bits[@]}"; do

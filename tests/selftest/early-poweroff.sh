@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# early-poweroff.sh: the power goes off after the last point, before the verdict.
+# early-poweroff.sh: the machine powers off after the last point and before the verdict.
 #
 # vm: boot tpm=none
 # vm: expect-red ^no verdict was written$

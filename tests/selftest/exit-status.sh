@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# exit-status.sh: all points ok, but the script fails.
+# exit-status.sh: all points are ok, but the script fails.
 #
 # vm: boot tpm=none
 # vm: expect-red ^the verdict is: fail: the script ended with exit status 3$

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# fail.sh: a point that is not ok.
+# fail.sh: a point is not ok.
 #
 # vm: boot tpm=none
 # vm: expect-red ^1 of 2 points are not ok$

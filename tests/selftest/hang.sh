@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# hang.sh: a script that does not end.
+# hang.sh: the script does not end.
 #
 # vm: boot tpm=none timeout=25
 # vm: expect-red ^the machine did not power off in (25|200) s$

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel-warning.sh: a kernel warning while all points are ok.
+# kernel-warning.sh: the kernel warns, and all points are ok.
 #
 # vm: boot tpm=none
 # vm: expect-red ^the console has [0-9]+ bad lines, first: .*WARNING:

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kmemleak.sh: memory is forgotten.
+# kmemleak.sh: a module leaks memory.
 #
 # vm: boot tpm=none
-# vm: only-on[debug] the other kernels do not look for it
+# vm: only-on[debug] the other kernels do not check for this
 # vm: expect-red ^the verdict is: fail: kmemleak found leaked memory$
 
 . "$DERIVED/tests/lib/lib.sh"

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# locking-order.sh: two locks are taken in one order, then in the other.
+# locking-order.sh: a module takes two locks in one order, then in the other order.
 #
 # vm: boot tpm=none
-# vm: only-on[debug] the other kernels do not look for it
+# vm: only-on[debug] the other kernels do not check for this
 # vm: expect-red ^the console has .* first: .*WARNING: possible circular locking
 
 . "$DERIVED/tests/lib/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# missing-skip.sh: a listed skip that does not happen.
+# missing-skip.sh: a point that is listed as skipped is tested.
 #
 # vm: boot tpm=none
 # vm: skip one

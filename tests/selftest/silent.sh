@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# silent.sh: a script that says nothing and ends with success.
+# silent.sh: the script prints nothing and succeeds.
 #
 # vm: boot tpm=none
 # vm: expect-red ^the test printed no plan$

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# systemd-exit-status.sh: run by a service of systemd, the script's exit status is seen as well.
+# systemd-exit-status.sh: the exit status of the script is also noticed if a service of systemd runs it.
 #
 # vm: boot tpm=none init=systemd timeout=400
 # vm: expect-red exit status 3

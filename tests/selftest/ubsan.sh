@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# ubsan.sh: a number is shifted too far.
+# ubsan.sh: a module shifts a number too far.
 #
 # vm: boot tpm=none
-# vm: only-on[debug] the other kernels do not look for it
+# vm: only-on[debug] the other kernels do not check for this
 # vm: expect-red ^the console has .* first: .*UBSAN: shift-out-of-bounds
 
 . "$DERIVED/tests/lib/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# unlisted-skip.sh: a skip that no header lists.
+# unlisted-skip.sh: a point is skipped that the header does not list.
 #
 # vm: boot tpm=none
 # vm: expect-red ^skipped, but not listed: two$
@@ -10,4 +10,4 @@
 
 plan 2
 ok 'one' true
-skip 'two' 'nobody said so'
+skip 'two' 'for no reason'

@@ -1,57 +1,54 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-header.py: what the comments at the beginning of a test say, and which tests there are.
+header.py: read the header of a test: the comment lines that say how it is run.
 
-A test is a shell script that is run inside the machine.  Comment lines in it say how:
+A test is a shell script that is run inside a virtual machine. These lines can be in its header:
 
     # vm: boot tpm=NAME [timeout=SECONDS] [cpus=N] [args="words for the kernel's command line"]
                [memory=MIB] [init=systemd] [initrd=initramfs-tools] [proxy="RULE..."]
                [image=builtin|noima]
-          One line for each boot, in order; the script runs in each, with $BOOT = 1, 2, ...
-          cpus=2 goes with args="maxcpus=1", and the script brings the second one up: under TCG, a
-          kernel that starts with two of them may trip over its own patching of itself.
-          The disk and the TPMs keep their state from boot to boot of one test.  TPMs:
-            golden, other   a private copy of tests/vectors/tpm-golden, tests/vectors/tpm-other
-            none            no TPM device
+          One line for each boot, in order. The script runs in each boot, with $BOOT = 1, 2, ...
+          The disk and the TPMs keep their state from boot to boot of one test.
+          tpm=
+            golden, other   a private copy of tests/vectors/tpm-golden or tests/vectors/tpm-other
+            none            no TPM
             tpm12:NAME      a new TPM 1.2
             NAME            a new TPM 2.0
-          init=systemd: process 1 is systemd, and the script is run by a service of it.
-          initrd=initramfs-tools: an initramfs that Debian's mkinitramfs makes, with the module
-          and examples/initramfs-tools in it (tests/vm/initramfs).
+          cpus=2 needs args="maxcpus=1", and the script brings up the second CPU. Under TCG, a kernel that
+          starts with two CPUs may fail when it patches its own code.
+          init=systemd: process 1 is systemd, and one of its services runs the script.
+          initrd=initramfs-tools: Debian's mkinitramfs makes the initramfs, with the module and
+          examples/initramfs-tools in it (tests/vm/initramfs).
           proxy="CreatePrimary:delay=300 HMAC@2-:rc=0x101": the TPM is reached through
-          tests/vm/tpm-proxy, which has it dawdle, fail or lie by such rules.
-          image=builtin: the kernel "debug" with the module built into it. image=noima: the same
-          without IMA.
+          tests/vm/tpm-proxy, which delays, refuses or changes its answers by these rules.
+          image=builtin: the kernel "debug" with the module built in. image=noima: the same without IMA.
     # vm: observer FILE
-          A program beside the script, that is run on the host while the machine runs, anew for each
-          boot.  Its stdin and stdout are the machine's fourth serial line, which the script uses by
-          ask_observer() of tests/lib/lib.sh: the program answers each line with one.  It ends, with status
-          0, when its stdin does.  What it says on stderr goes to observer.log.  In its environment:
+          A program beside the script. It runs on the host while the machine runs, and starts anew for each
+          boot. The machine's fourth serial line is its stdin and stdout: with ask_observer() of
+          tests/lib/lib.sh the script sends a line, and the program answers with a line. The program ends,
+          with status 0, at the end of its stdin. Its stderr goes to observer.log. It gets this environment:
             VM_RAM          a file that is the machine's memory, byte for byte (with memory= below 2048)
             VM_QMP          QEMU's monitor (QMP), a UNIX socket
-            VM_TPM_LOG      swtpm's log: all that crosses the TPM's bus
+            VM_TPM_LOG      swtpm's log: all messages on the TPM's bus
             VM_TPM_PID      a file with swtpm's process id
-            VM_TPM_PROXY    where tests/vm/tpm-proxy takes orders, a UNIX socket (with proxy=)
+            VM_TPM_PROXY    the UNIX socket on which tests/vm/tpm-proxy takes orders (with proxy=)
             VM_DISK         the disk of "# vm: disk", qcow2
-            VM_BUILD        what tests/vm/build made for this kernel
+            VM_BUILD        the directory that tests/vm/build made for this kernel
     # vm: disk SIZE
           An empty disk of that size (64M, 1G), /dev/vdc.
     # vm: skip[KERNEL] DESCRIPTION
-          The point of this description is skipped (on that kernel; without [KERNEL], on all).
+          The point with this description is skipped on that kernel. Without [KERNEL]: on all kernels.
     # vm: not-on[KERNEL] REASON
           The whole test is skipped on that kernel.
     # vm: only-on[KERNEL] REASON
-          It is run on that kernel only.
+          The test is run on that kernel only.
     # vm: long[KERNEL] REASON
-          It takes long: it is run on that kernel (without [KERNEL], on all) only with --long, or by its
-          name.  On the kernel "debug" that is so for all but those of tests/debug/.
+          The test takes long. On that kernel (without [KERNEL]: on all kernels) it is run only with --long
+          or if it is named. On the kernel "debug" that holds for all tests outside tests/debug/.
     # vm: console-allow REGEX
           Console lines that match are no fault.
     # vm: expect-red REGEX
           For the harness's self-test: the test must fail, for a reason that matches.
-
-Three serial lines leave the machine: the kernel's console, the script's TAP, and the verdict
-of tests/vm/guest-init; a fourth is for the observer.  judge() says what makes a pass of them.
 """
 
 import os
@@ -60,18 +57,22 @@ import shlex
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
-TEST_DIRS = ("e2e", "attack", "stress", "bench", "debug")	# what "run" runs when no test is named
-NAMED_DIRS = (*TEST_DIRS, "demo", "selftest")	# where a test is looked for by its name
+TEST_DIRS = ("e2e", "attack", "stress", "bench", "debug")	# "run" runs these if no test is named
+NAMED_DIRS = (*TEST_DIRS, "demo", "selftest")	# find_test() looks for a name in these
 DEBUG = "debug"				# the kernel of tests/vm/debug-kernel
 TIMEOUT = 180				# seconds for a boot, from power on to power off
 MEMORY = 1024				# MiB
 
 
 class Problem(Exception):
-    """Something that keeps tests from being run at all."""
+    """The reason why tests cannot be run at all."""
 
 
 class Boot:
+    """A "# vm: boot" line."""
+
+    """A "# vm: boot" line."""
+
     def __init__(self, tpm, args="", timeout=TIMEOUT, cpus=1, init="", initrd="", proxy="",
                  memory=MEMORY, image=""):
         self.tpm, self.args, self.timeout, self.cpus = tpm, args, int(timeout), int(cpus)
@@ -89,12 +90,16 @@ class Boot:
 
 
 class Test:
+    """A test script and its header."""
+
+    """A test script and its header."""
+
     def __init__(self, path):
         self.path = os.path.abspath(path)
         self.name = os.path.splitext(os.path.basename(path))[0]
         self.boots = []
-        self.disk = ""			# size of a disk of its own
-        self.observer = ""		# path of a program for the host
+        self.disk = ""			# the size of its own disk
+        self.observer = ""		# the path of the observer
         self.skips = []			# (kernel or None, description)
         self.not_on = {}		# kernel: reason
         self.only_on = {}
@@ -110,7 +115,7 @@ class Test:
                     except (ValueError, TypeError, re.error) as error:
                         raise Problem(f"{path}: {line.strip()!r}: {error}") from error
                 elif re.match(r"#\s*vm:", line):
-                    raise Problem(f"{path}: not understood: {line.strip()!r}")
+                    raise Problem(f"{path}: this line is not understood: {line.strip()!r}")
         if not self.boots:
             raise Problem(f"{path}: there is no '# vm: boot' line")
 
@@ -119,7 +124,7 @@ class Test:
             self.boots.append(Boot(**dict(item.split("=", 1) for item in shlex.split(rest))))
         elif word == "disk":
             if not re.fullmatch(r"[1-9][0-9]*[MG]", rest):
-                raise ValueError("not a size")
+                raise ValueError("this is not a size")
             self.disk = rest
         elif word == "observer":
             self.observer = os.path.join(os.path.dirname(self.path), rest)
@@ -129,7 +134,7 @@ class Test:
             self.skips.append((kernel, rest))
         elif word in ("not-on", "only-on"):
             if not kernel:
-                raise ValueError("no kernel is named")
+                raise ValueError("it does not name a kernel")
             (self.not_on if word == "not-on" else self.only_on)[kernel] = rest
         elif word == "long":
             self.long[kernel] = rest
@@ -144,7 +149,7 @@ class Test:
         return (not self.only_on or kernel in self.only_on) and kernel not in self.not_on
 
     def why_long(self, kernel):
-        """Why it is run on a kernel only when that is asked for; None if it is not so."""
+        """The reason why it is run on that kernel only on request; None if there is none."""
         if kernel == DEBUG and os.path.basename(os.path.dirname(self.path)) != DEBUG:
             return "that kernel is slow"
         return self.long.get(kernel) or self.long.get(None)
@@ -154,7 +159,7 @@ class Test:
 
 
 def find_test(name):
-    """A path, or the name of a test script below tests/."""
+    """Find a test by the path or by the name of its script."""
     if os.path.isfile(name):
         return Test(name)
     found = [path for directory in NAMED_DIRS
@@ -176,6 +181,6 @@ def tests_in(*dirs):
 
 
 def test_in_guest(test):
-    """Where the script is, under /derived.  One from outside tests/ is put into extra/."""
+    """The path of the script under /derived. A script from outside tests/ is put into extra/."""
     inside = os.path.relpath(test.path, TREE)
     return inside if inside.startswith("tests/") else "extra/" + os.path.basename(test.path)

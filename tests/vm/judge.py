@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-judge.py: what a boot came to, by its console, its TAP and its verdict.
+judge.py: decide whether a test passes. The evidence is the kernel's console, the script's TAP, the verdict of
+tests/vm/guest-init, and QEMU's exit status.
 """
 
 import re
 
-NOT_OK = "points are not ok"		# a reason for a red run: how many of them
+NOT_OK = "points are not ok"		# the end of a reason for a red run
 
 # A console line that matches makes the test red.
 BAD_CONSOLE = re.compile(
@@ -15,12 +16,12 @@ BAD_CONSOLE = re.compile(
 
 
 class Result:
-    """What a boot, or a whole test, came to."""
+    """The result of a boot or of a whole test."""
     def __init__(self):
         self.passed = self.failed = 0
-        self.skipped = []		# descriptions
-        self.reasons = []		# sentences; empty means green
-        self.not_ok = []		# the TAP lines to show
+        self.skipped = []		# the descriptions of skipped points
+        self.reasons = []		# why the run is red; empty if it is green
+        self.not_ok = []		# the TAP lines of the failed points
         self.seconds = 0.0
 
     def add(self, other, prefix=""):
@@ -33,7 +34,7 @@ class Result:
 
 def judge_tap(result, tap):
     plans, numbers, bailed = [], [], False
-    showing = False			# the diagnostics after a failed point are shown, too
+    showing = False			# so that the diagnostics after a failed point are shown, too
     for line in tap.splitlines():
         point = re.match(r"(not )?ok\b(?: +(\d+))?(?: +-)? *(.*)", line)
         plan = re.match(r"1\.\.(\d+)\b", line)
@@ -72,8 +73,8 @@ def judge_tap(result, tap):
 
 def judge(console, tap, verdict, status, timeout, allow=()):
     """
-    Judge one boot.  status is QEMU's exit status, None if it had to be killed after timeout
-    seconds.  Absence of evidence is failure: each of the texts must say its part of a pass.
+    Judge one boot. status: QEMU's exit status; None if QEMU was killed after timeout seconds.
+    Missing evidence counts as a failure: console, tap and verdict must each have their part of a pass.
     """
     result = Result()
     reasons = result.reasons

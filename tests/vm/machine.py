@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-machine.py: the virtual machine: its kernel, disks, TPM, observer, and QEMU's command line.
+machine.py: the parts of the virtual machine: kernel, disks, TPM, observer, and QEMU's command line.
 """
 
 import concurrent.futures
@@ -15,7 +15,7 @@ from processes import finish, read, say, start, wait_for_socket
 
 
 class Kernel:
-    """A kernel that is ready to boot: its root, and the payload disk made from the tree."""
+    """A kernel that is ready to boot, with its root, and with the payload disk that is made from the tree."""
     def __init__(self, name, tests, work):
         self.name = name
         images = sorted({boot.image for test in tests for boot in test.boots if boot.image})
@@ -26,11 +26,11 @@ class Kernel:
             if done.returncode:
                 raise Problem(f"tests/vm/{' '.join(command)} failed")
         self.root = done.stdout.strip()
-        # How much longer everything takes, the MiB that it needs for itself, and what its command
-        # line gets: with the checkers it stops at the first warning.
-        self.slower, self.own_memory, self.args = 1, 0, ""
+        # How many times slower this kernel is, the additional MiB that it needs, and additional words for its
+        # command line. The kernel "debug" panics at the first warning of its checkers.
+        self.slower, self.more_memory, self.args = 1, 0, ""
         if name == DEBUG:
-            self.slower, self.own_memory, self.args = 8, 512, "panic_on_warn=1 page_poison=1"
+            self.slower, self.more_memory, self.args = 8, 512, "panic_on_warn=1 page_poison=1"
         self.initramfs = None
         if any(boot.initrd for test in tests for boot in test.boots):
             self.initramfs = os.path.join(work, f"initramfs-{name}")
@@ -41,7 +41,7 @@ class Kernel:
         self.make_payload(tests, os.path.join(work, f"payload-{name}"))
 
     def memory(self, boot):
-        return (boot.memory if boot else MEMORY) + self.own_memory
+        return (boot.memory if boot else MEMORY) + self.more_memory
 
     def image(self, boot):
         if boot and boot.image:
@@ -54,7 +54,7 @@ class Kernel:
         modules = os.path.join(self.root, "lib-modules")
         if os.path.isdir(modules):
             shutil.copytree(modules, os.path.join(stage, "lib-modules"))
-        # The documentation, too: its commands are run as they stand there.
+        # The documentation is needed because tests run the commands in it.
         for directory in ("tests", "examples", "Documentation"):
             shutil.copytree(os.path.join(TREE, directory), os.path.join(stage, directory))
         shutil.copy(os.path.join(TREE, "README.md"), stage)
@@ -66,7 +66,7 @@ class Kernel:
         for test in tests:
             if test_in_guest(test).startswith("extra/"):
                 shutil.copy(test.path, os.path.join(stage, "extra"))
-        # For a test that starts another kernel by itself.
+        # For a test that itself starts another kernel (kexec).
         shutil.copy(os.path.join(self.root, "initrd"), stage)
         subprocess.run(["chmod", "-R", "u+w,a+rX", stage], check=True)
         subprocess.run(["truncate", "-s", "256M", self.payload], check=True)
@@ -76,14 +76,14 @@ class Kernel:
 
 
 def prepare(tests, work):
-    """Build for all kernels, two at a time; tests has a list for each."""
+    """Build for all kernels, two at a time. tests: the name of a kernel -> its list of tests."""
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         return list(pool.map(lambda name: Kernel(name, tests[name], work), tests))
 
 
 @contextlib.contextmanager
 def running_proxy(swtpm, sockets, logs, rules):
-    """tests/vm/tpm-proxy before swtpm's socket, if there are rules; yields the socket for QEMU."""
+    """If there are rules, run tests/vm/tpm-proxy between QEMU and swtpm. Yields the socket for QEMU."""
     if not rules:
         yield swtpm
         return
@@ -99,14 +99,14 @@ def running_proxy(swtpm, sockets, logs, rules):
         wait_for_socket(path, proxy, "tests/vm/tpm-proxy", errors)
         yield path
     finally:
-        # It ends with QEMU; this is for when QEMU did not get as far as to connect.
+        # The proxy ends with QEMU, but not if QEMU has never connected.
         proxy.terminate()
         finish(proxy, 5)
 
 
 @contextlib.contextmanager
 def running_tpm(name, states, sockets, logs, rules=()):
-    """A TPM, named as in a boot line; yields QEMU's options for it."""
+    """Run a TPM, named as in a boot line. Yields QEMU's options for it."""
     if name == "none":
         yield []
         return
@@ -130,11 +130,11 @@ def running_tpm(name, states, sockets, logs, rules=()):
                    "--log", f"file={log},level=2"], stdin=subprocess.DEVNULL)
     try:
         wait_for_socket(path, swtpm, "swtpm", log)
-        with running_proxy(path, sockets, logs, rules) as to:
-            yield ["-chardev", f"socket,id=tpm,path={to}",
+        with running_proxy(path, sockets, logs, rules) as qemu_socket:
+            yield ["-chardev", f"socket,id=tpm,path={qemu_socket}",
                    "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis,tpmdev=tpm0"]
     finally:
-        # QEMU tells it to stop when the machine does; this is for when QEMU was killed.
+        # QEMU stops swtpm when the machine stops, but not if QEMU was killed.
         if swtpm.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 swtpm.wait(1)
@@ -142,8 +142,9 @@ def running_tpm(name, states, sockets, logs, rules=()):
         finish(swtpm, 5)
 
 
-class Observed:
-    """A boot's observer, if the test has one: what QEMU must be given for it, and its outcome."""
+class Observer:
+    """The observer of a boot, if the test has one: QEMU's options for it, and its exit status."""
+
     def __init__(self, test, boot, kernel, work, logs, disk):
         self.options, self.fds, self.process, self.status = [], [], None, 0
         if not test.observer:
@@ -167,7 +168,7 @@ class Observed:
                                  stdin=ours, stdout=ours, stderr=log)
 
     def close(self):
-        """When QEMU has ended, or could not be started: the observer sees the end of its stdin."""
+        """QEMU has ended or could not be started: let the observer see the end of its stdin, and wait for it."""
         if self.process:
             self.channel.close()
             self.status = finish(self.process, 20)
@@ -181,8 +182,8 @@ def make_disk(kernel, path):
 def qemu_command(kernel, disk, serial, append, tpm, accel, boot=None, own_disk=None, more=(),
                  coverage=None):
     """
-    serial: the three serial lines' chardev options, without id.  One CPU unless a test wants more:
-    with TCG and a machine per core it is a third faster than two.
+    serial: the chardev options of the three serial lines, without id. There is one CPU unless the test asks
+    for more: with TCG and one machine for each core, one CPU is a third faster than two.
     """
     cpus = boot.cpus if boot else 1
     initrd = kernel.initramfs if boot and boot.initrd else os.path.join(kernel.root, "initrd")
@@ -213,7 +214,10 @@ def qemu_command(kernel, disk, serial, append, tpm, accel, boot=None, own_disk=N
 
 @contextlib.contextmanager
 def collecting_coverage(kernel, logs):
-    """A disk for what tests/vm/guest-init finds of gcov's; it becomes coverage.tar.gz (tests/checks/coverage)."""
+    """
+    Yields the path of a disk, on which tests/vm/guest-init puts the counts of gcov; None if the kernel does not
+    count. The disk's content becomes coverage.tar.gz, which tests/checks/coverage reads.
+    """
     if not os.path.isdir(os.path.join(TREE, "build", kernel.name, "gcno")):
         yield None
         return
@@ -231,7 +235,7 @@ def collecting_coverage(kernel, logs):
 
 
 def kvm_boots(kernel, work):
-    """KVM is used only where a guest has been seen to boot: on some hosts it opens, then hangs."""
+    """Boot a guest with KVM. KVM is used only if that works, because on some hosts it opens and then hangs."""
     console = os.path.join(work, "probe-console")
     disk = os.path.join(work, "probe.qcow2")
     make_disk(kernel, disk)
@@ -242,6 +246,6 @@ def kvm_boots(kernel, work):
 
 def choose_accel(wanted, kernel, work):
     if wanted == "kvm" and not kvm_boots(kernel, work):
-        say("KVM does not boot a guest here; going on with TCG")
+        say("no guest boots with KVM on this host; using TCG instead")
         return "tcg"
     return wanted

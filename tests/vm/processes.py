@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-processes.py: the processes that the harness starts, what it says, and files that they write.
+processes.py: start and end the processes of the harness; print messages; read files.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ import os
 
 from header import Problem
 
-children = set()			# what we started and must not leave behind
+children = set()			# the processes that must end with the harness
 children_lock = threading.Lock()
 stopping = False
 
@@ -21,10 +21,10 @@ def say(text):
 
 
 def start(command, **options):
-    """Start a process that cannot outlive us."""
+    """Start a process that is killed when the harness ends."""
     with children_lock:
         if stopping:
-            raise Problem("stopped")
+            raise Problem("the run was stopped")
         process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command],
                                    start_new_session=True, **options)
         children.add(process)
@@ -32,7 +32,7 @@ def start(command, **options):
 
 
 def finish(process, timeout):
-    """Wait, then kill; returns the exit status, None if it had to be killed."""
+    """Wait for the process. After the timeout it is killed, and the result is None; else it is the exit status."""
     try:
         return process.wait(timeout)
     except subprocess.TimeoutExpired:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# roots.sh: for the scripts that build or run something in the roots of tests/vm/root and tests/vm/debug-kernel.
+# roots.sh: helpers for scripts that build or run programs in the roots of tests/vm/root and
+# tests/vm/debug-kernel.
 
-# as_root CMD...: by sudo, if need be.
+# as_root CMD...: run it as root, with sudo if necessary.
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# in_root BASE CMD...: run it in BASE/root, with /proc there (objtool wants it), in namespaces of its
-# own: whatever happens, nothing stays mounted or running.
+# in_root BASE CMD...: run it in BASE/root, with /proc mounted, which objtool needs. It has its own namespaces, so
+# in no case a mount or a process is left behind.
 in_root() {
 	local base=$1
 	shift
@@ -17,8 +18,8 @@ in_root() {
 		chroot "$base/root" "$@"
 }
 
-# in_root_with_tree BASE CMD...: the same with a copy of BASE/tree on /mnt/tree, of which only what is
-# written takes memory, and which is gone afterwards.
+# in_root_with_tree BASE CMD...: the same, with a temporary copy of BASE/tree on /mnt/tree. The copy is an overlay,
+# so only changed files take memory.
 in_root_with_tree() {
 	# shellcheck disable=SC2016
 	as_root unshare --mount --pid --fork --kill-child --mount-proc="$1/root/proc" /bin/sh -euc '

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-runner.py: run tests, one boot after the other, and report what came of them.
+runner.py: run tests, and report their results.
 """
 
 import concurrent.futures
@@ -18,17 +18,17 @@ import time
 
 from header import TREE, test_in_guest
 from judge import Result, judge, judge_skips
-from machine import Observed, collecting_coverage, make_disk, qemu_command, running_tpm
+from machine import Observer, collecting_coverage, make_disk, qemu_command, running_tpm
 from processes import finish, kill_children, read, say, start
 
 
 def tests_on(kernel, tests, long=True):
-    """Those to run on that kernel."""
+    """The tests that are run on that kernel."""
     return [test for test in tests if test.is_for(kernel) and (long or not test.why_long(kernel))]
 
 
 def stream(path, process):
-    """Copy a growing file of TAP to stdout, for a person, until the process has ended."""
+    """Until the process has ended, copy its growing file of TAP to stdout, in a form for people."""
     rest = ""
     with open(path, "a"), open(path, encoding="utf-8", errors="replace", newline="\n") as file:
         while True:
@@ -47,14 +47,14 @@ def stream(path, process):
 
 
 def run_test(test, kernel, logs, accel, keep=False, show=False):
-    """All boots of a test, and the judge.  Logs go to the directory; show: TAP to stdout."""
+    """Run all boots of a test and judge them. logs: the directory for the logs; show: print the TAP."""
     os.makedirs(os.path.dirname(logs), exist_ok=True)
     with open(logs + ".lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)	# another run may be using the same directory
-        return run_locked(test, kernel, logs, accel, keep, show)
+        fcntl.flock(lock, fcntl.LOCK_EX)	# another run may use the same directory
+        return run_boots(test, kernel, logs, accel, keep, show)
 
 
-def run_locked(test, kernel, logs, accel, keep, show):
+def run_boots(test, kernel, logs, accel, keep, show):
     shutil.rmtree(logs, ignore_errors=True)
     os.makedirs(logs)
     total = Result()
@@ -67,24 +67,24 @@ def run_locked(test, kernel, logs, accel, keep, show):
         if own_disk:
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", own_disk, test.disk], check=True)
         for number, boot in enumerate(test.boots, 1):
-            here = os.path.join(logs, f"boot-{number}")
-            os.makedirs(here)
-            paths = [os.path.join(here, f) for f in ("console", "tap", "verdict")]
+            boot_logs = os.path.join(logs, f"boot-{number}")
+            os.makedirs(boot_logs)
+            paths = [os.path.join(boot_logs, f) for f in ("console", "tap", "verdict")]
             if show:
                 say(f"[{time.monotonic() - began:3.0f} s] starting the machine (boot {number}, "
                     f"kernel {kernel.name}, TPM {boot.tpm})")
-            with running_tpm(boot.tpm, states, work, here, boot.proxy) as tpm, \
-                    collecting_coverage(kernel, here) as coverage:
-                observed = Observed(test, boot, kernel, work, here, own_disk)
-                with contextlib.closing(observed), open(os.path.join(here, "qemu.log"), "wb") as log:
+            with running_tpm(boot.tpm, states, work, boot_logs, boot.proxy) as tpm, \
+                    collecting_coverage(kernel, boot_logs) as coverage:
+                observer = Observer(test, boot, kernel, work, boot_logs, own_disk)
+                with contextlib.closing(observer), open(os.path.join(boot_logs, "qemu.log"), "wb") as log:
                     command = qemu_command(
                         kernel, disk, [f"file,path={path}" for path in paths],
                         f"ignore_loglevel vm_test={test_in_guest(test)} vm_boot={number} {boot.args}",
-                        tpm, accel, boot, own_disk, observed.options, coverage)
+                        tpm, accel, boot, own_disk, observer.options, coverage)
                     log.write((shlex.join(command) + "\n").encode())
                     log.flush()
                     qemu = start(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                 pass_fds=observed.fds)
+                                 pass_fds=observer.fds)
                     streamer = threading.Thread(target=stream, args=(paths[1], qemu))
                     if show:
                         streamer.start()
@@ -93,12 +93,12 @@ def run_locked(test, kernel, logs, accel, keep, show):
                     if show:
                         streamer.join()
             result = judge(*map(read, paths), status, timeout, test.allow)
-            if observed.status != 0:
-                result.reasons.append(f"the observer ended with status {observed.status}"
-                                      if observed.status else "the observer did not end")
+            if observer.status != 0:
+                result.reasons.append(f"the observer ended with status {observer.status}"
+                                      if observer.status else "the observer did not end")
             total.add(result, f"boot {number}: " if len(test.boots) > 1 else "")
             if result.reasons:
-                break			# what comes after would be noise
+                break			# later boots could only fail because of this
     if not total.reasons:
         judge_skips(total, test.skips_on(kernel.name))
     total.seconds = time.monotonic() - began
@@ -111,8 +111,8 @@ def run_locked(test, kernel, logs, accel, keep, show):
 
 def run_all(tests, kernels, options, accel, report):
     """
-    Run each kernel's tests, some at a time, those first that may take longest: so the end is not waited
-    for.  report() is called as each ends.
+    Run each kernel's tests, options.jobs at a time. Those that may take longest come first, so that no long
+    test runs alone at the end. report() is called at the end of each test.
     """
     logs = os.path.abspath(options.keep or os.path.join(TREE, "build", "logs"))
     pairs = [(kernel, test) for kernel in kernels for test in tests[kernel.name]]
@@ -133,7 +133,7 @@ def run_all(tests, kernels, options, accel, report):
 
 
 def explain(test, kernel, logs, result):
-    """Why it is red, for a person."""
+    """The reasons why the test is red, and what helps to find the cause, as a text for people."""
     lines = [f"  {reason}" for reason in result.reasons]
     lines += [f"  | {line}" for line in result.not_ok[:60]]
     boots = sorted(d for d in os.listdir(logs) if d.startswith("boot-"))
@@ -152,5 +152,5 @@ def report_line(test, kernel, result):
 
 
 def seconds_more(args):
-    """How long tests are told to go on: vm_seconds=N, in words for the kernel's command line."""
+    """The N of vm_seconds=N in words for the kernel's command line: for how many more seconds tests go on."""
     return max((int(n) for n in re.findall(r"(?<!\S)vm_seconds=(\d+)(?!\S)", args)), default=0)

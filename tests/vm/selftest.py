@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-selftest.py: see that the harness can turn red.
+selftest.py: test the harness: each fault must turn a run red. The judge and tests/vm/tpm-proxy are tested
+directly, then the tests in tests/selftest/ are run in machines.
 """
 
 import os
@@ -18,7 +19,7 @@ from runner import explain, run_all, tests_on
 
 
 def command_selftest(options, work):
-    """Each rule of the judge is seen to turn a run red, first on made-up logs, then in a machine."""
+    """Test each rule of the judge, first with made-up logs, then in a machine."""
     points = [judge_point(*case) for case in judge_cases()]
     points += red_cases()
     points += [(got == want, f"tpm-proxy: {desc}", f"got:  {got}\nwant: {want}")
@@ -49,25 +50,28 @@ def command_selftest(options, work):
 
 
 def red_as_expected(pattern, reasons):
-    """Points that are not ok do not count as another reason: only where just they are expected."""
+    """
+    Is one of the reasons the expected one? A run that also has failed points is not as expected, unless the
+    failed points themselves are.
+    """
     return any(pattern.search(reason) for reason in reasons) and \
         all(pattern.search(reason) for reason in reasons if NOT_OK in reason)
 
 
 def red_cases():
-    """(the reasons of a red run, whether they are what "^the verdict" expects)"""
+    """Points about red_as_expected(): the reasons of a red run against the pattern "^the verdict"."""
     pattern = re.compile("^the verdict")
     for reasons, want in ((["the verdict is: fail"], True),
                           (["the console has 1 bad line", "the verdict is: fail"], True),
                           (["the console has 1 bad line"], False), ([], False),
                           ([f"1 of 5 {NOT_OK}", "the verdict is: fail"], False)):
         yield (red_as_expected(pattern, reasons) == want,
-               f"expect-red: {' and '.join(reasons) or 'nothing'} is {'' if want else 'not '}what was expected",
+               f"expect-red: {' and '.join(reasons) or 'no reason'}: {'' if want else 'not '}as expected",
                "")
 
 
 def judge_cases():
-    """(what is changed, changes to a perfect boot, the one reason expected or None)"""
+    """(the change in words, the changes to a perfect boot, the only expected reason or None)"""
     console = "[0.0] Linux version 6\n[9.9] reboot: Power down\n"
     bad_lines = ("BUG: unable to handle", "WARNING: CPU: 0", "Oops: 0000", "BUG: KASAN: slab",
                  "UBSAN: shift", "BUG: KCSAN: race", "lockdep is off", "possible circular locking",
@@ -78,14 +82,14 @@ def judge_cases():
     yield "nothing", {}, None
     yield "an allowed warning", {"console": "WARNING: this\n" + console,
                                  "allow": [re.compile("this")]}, None
-    yield "what a kernel with lockdep says at boot", {
+    yield "the boot message of a kernel with lockdep", {
         "console": "[0.0] rcu: \tRCU lockdep checking is enabled.\n" + console}, None
     yield "an escaped hash", {"tap": "1..1\nok 1 - a \\# SKIP b\n"}, None
     for line in bad_lines:
         yield f"'{line}' on the console", {"console": f"{line}\n{console}"}, "bad line"
     yield "a console without a boot", {"console": "reboot: Power down\n"}, "kernel booting"
     yield "no power-off", {"console": "Linux version 6\n"}, "Power down"
-    yield "a power-off in mid-log", {"console": console + "more\n" * 9}, "Power down"
+    yield "a power-off in the middle of the log", {"console": console + "more\n" * 9}, "Power down"
     yield "a time-out", {"status": None}, "did not power off in 180 s"
     yield "a QEMU error", {"status": 1}, "QEMU ended"
     yield "no verdict", {"verdict": ""}, "no verdict"
@@ -100,13 +104,13 @@ def judge_cases():
     yield "an unnumbered point", {"tap": "1..1\nok - a\n"}, "numbered"
     yield "a point not ok", {"tap": "1..1\nnot ok 1 - a\n"}, "1 of 1 points"
     yield "a failure excused as TODO", {"tap": "1..1\nnot ok 1 - a # TODO\n"}, "1 of 1 points"
-    yield "giving up", {"tap": "1..1\nok 1\nBail out! no\n"}, "gave up"
+    yield "a bail-out", {"tap": "1..1\nok 1\nBail out! no\n"}, "gave up"
     yield "an unlisted skip", {"tap": "1..1\nok 1 - a # SKIP b\n"}, "not listed: a"
-    yield "a listed skip that ran", {"skips": {"a"}}, "was not: a"
+    yield "a listed skip that was tested", {"skips": {"a"}}, "was not: a"
 
 
 def judge_point(what, changes, want):
-    """Judge a perfect boot with one thing changed: just the one reason must come."""
+    """Judge a perfect boot with one change: the result must be the one expected reason, and no other."""
     boot = {"console": "[0.0] Linux version 6\n[9.9] reboot: Power down\n",
             "tap": "1..1\nok 1 - a\n", "verdict": "pass\n", "status": 0, "timeout": 180}
     skips = changes.pop("skips", set())
@@ -119,7 +123,7 @@ def judge_point(what, changes, want):
 
 
 def proxy_cases(work):
-    """(what, what came, what should) of tests/vm/tpm-proxy, with ourselves in QEMU's place."""
+    """(description, got, want) about tests/vm/tpm-proxy. This process takes the place of QEMU."""
     get_random = bytes.fromhex("8001 0000000c 0000017b 0008")
     rules = ["GetRandom@2:rc=0x101", "0x17b@3-4:delay=300", "GetRandom@5:cut=11",
              "GetRandom@6:flip=11/0x40", "GetRandom@7:delay=100", "any@7:delay=100", "GetRandom@8-:drop"]
@@ -128,7 +132,7 @@ def proxy_cases(work):
             refused = False
     except Problem:
         refused = "not a rule: 'HMAC:oops'" in read(os.path.join(work, "tpm-proxy.errors"))
-    yield "a bad rule is refused, and it says so", refused, True
+    yield "a bad rule is refused with a message", refused, True
 
     with running_tpm("fresh", work, work, work, rules) as options, \
             socket.socket(socket.AF_UNIX) as control:
@@ -151,16 +155,16 @@ def proxy_cases(work):
 
         ask(bytes.fromhex("8001 0000000c 00000144 0000"))			# TPM2_Startup
         answer, soonest = ask()
-        yield "a command that no rule is for is answered", answer[:12].hex(), "800100000014000000000008"
+        yield "a command without a rule is answered", answer[:12].hex(), "800100000014000000000008"
         yield "rc=", ask()[0].hex(), "80010000000a00000101"
         answers = [ask() for _ in range(2)]
         slow = [(len(answer), seconds >= 0.3) for answer, seconds in answers]
-        yield "delay=, twice", slow, [(20, True)] * 2
+        yield "delay= for two commands", slow, [(20, True)] * 2
         yield "cut=", ask()[0].hex(), "80010000000b0000000000"
         yield "flip=", ask()[0][:12].hex(), "800100000014000000000048"
         answer, seconds = ask()
         yield "delays add up", (len(answer), seconds >= 0.2), (20, True)
-        yield "without them there is none", soonest < 0.3, True
+        yield "without delay= there is no delay", soonest < 0.3, True
         tpm.settimeout(0.5)
         try:
             dropped = ask()
@@ -169,7 +173,7 @@ def proxy_cases(work):
         yield "drop", dropped, "no answer"
         log = read(os.path.join(work, "tpm-proxy.log")).splitlines()
         log = [line.split(None, 1)[1] for line in log]
-        yield "its log has all of that", (log[1], log[2], log[-1]), (
+        yield "the log has the commands and the rules", (log[1], log[2], log[-1]), (
             "GetRandom 1: 0x0", "GetRandom 2: 0x101 GetRandom@2:rc=0x101",
             "GetRandom 8: no answer GetRandom@8-:drop")
 
@@ -182,7 +186,7 @@ def proxy_cases(work):
                 return orders.recv(4096).decode().strip()
 
             yield "a bad order is refused", order("rules HMAC:oops"), "error: not a rule: 'HMAC:oops'"
-            yield "what was dropped can be answered", \
+            yield "a dropped command can be answered later", \
                 (order("answer"), tpm.recv(4096).hex()), ("ok", "80010000000a00000909")
             yield "rules can be changed", order(
                 "rules GetRandom@1:hang GetRandom@2:init GetRandom@3:reset GetRandom@4:flip=-20"), "ok"
@@ -195,16 +199,16 @@ def proxy_cases(work):
             yield "hang", (hung, tpm.recv(4096).hex()), ("no answer", "80010000000a00000909")
             tpm.settimeout(10)
             yield "init", ask()[0].hex(), "80010000000a00000100"
-            yield "what is left in a TPM that was not started, it does not say", \
+            yield "left, for a TPM that was not started, is its return code", \
                 order("left"), "rc=0x100"
             yield "reset", ask()[0][:10].hex(), "80010000001400000000"
             yield "flip=, from the end", ask()[0][:10].hex(), "81010000001400000000"
-            yield "what was seen since the rules were changed", \
+            yield "seen has the commands since the rules were changed", \
                 order("seen"), " ".join(["GetRandom"] * 4)
             ask(bytes.fromhex("8002 00000039 00000131 40000001 00000009 40000009 0000 00 0000 0004 0000"
                               "0000 0010 0008 000b 00040472 0000 0005 000b 0000 0000 00000000"))
-            yield "what is left in the TPM, and flush", \
+            yield "left has the handles, and flush removes them", \
                 (order("left"), order("flush"), order("left")), ("80000000", "ok", "")
-            yield "reset and init, as orders", [order(line) for line in (
+            yield "reset and init as orders", [order(line) for line in (
                 "reset", "left", "init", "left")], ["ok", "", "ok", "rc=0x100"]
         tpm.close()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module with a fault, one of several: each must turn the run red on a kernel
- * that looks for it.
+ * A module with one of several faults. Each fault must turn the run red on a
+ * kernel that checks for it.
  */
 #include <linux/compiler.h>
 #include <linux/kernel.h>
@@ -53,7 +53,7 @@ static void leak(void)
 {
 	int i;
 
-	/* Several: a stale pointer to one may be left somewhere. */
+	/* Leak several, because a stale pointer to one of them may remain. */
 	for (i = 0; i < 16; i++) {
 		void *p = kmalloc(100, GFP_KERNEL);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module that makes the TPM driver impatient: while it is loaded, no command may take longer than
- * ms=. Else the driver waits up to five minutes for a TPM that hangs.
+ * A module that makes the TPM driver impatient. While it is loaded, the driver
+ * waits at most ms= for a command. Otherwise it waits up to five minutes for a
+ * TPM that hangs.
  */
 #include <linux/jiffies.h>
 #include <linux/kprobes.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Another key type that is called "derived". Its payload happens to be laid out
- * as ours is, so who takes it for ours is seen to do so, and no harm comes of it.
+ * Another key type with the name "derived". Its payload has the same layout as
+ * ours, so a consumer that mistakes it for ours is noticed, and does no harm.
  */
 #include <linux/key-type.h>
 #include <linux/module.h>

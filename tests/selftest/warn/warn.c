@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A module that only warns: the harness must turn red when the kernel does.
+ * A module that only warns: the run must turn red when the kernel warns.
  */
 #include <linux/bug.h>
 #include <linux/module.h>
