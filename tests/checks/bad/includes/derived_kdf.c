@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A fixture for tests/checks/includes: a header that is not in the table. */
+#include "derived_new.h"
