@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * ask.h: ask for a derived key and print what came of it, without a C library, so that it
- * can also be done where a program's loader would stand.
+ * ask.h: request a derived key and print the result. It uses no C library, so
+ * that it also works in a program that takes the place of a loader.
  *
- * ask(WHO, WHAT, KEYRING) prints one line: WHO and then the key in hexadecimal, or the name of
- * the errno, with "read:" before it if the key was made but cannot be read. WHAT is
+ * ask(WHO, WHAT, KEYRING) prints one line: WHO, and then the key in
+ * hexadecimal, or the name of the errno. "read:" stands before the errno if the
+ * key was made but cannot be read. WHAT is one of
  *
- *	REQUEST			add_key(2) of such a key, and read it
+ *	REQUEST			make the key with add_key(2), and read it
  *	request REQUEST		the same with request_key(2)
- *	read SERIAL		read a key that somebody else made
+ *	read SERIAL		read a key that exists already
  */
 #ifndef ASK_H
 #define ASK_H
@@ -36,7 +37,9 @@ static inline long ask_length(const char *s)
 	return n;
 }
 
-/* What of @s comes after @prefix; NULL if it does not begin so. */
+/*
+ * Returns the rest of @s after @prefix, or NULL if @s does not begin with it.
+ */
 static inline const char *ask_after(const char *s, const char *prefix)
 {
 	while (*prefix)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * attack.h: what the attacks have in common. If a step fails, they print "evil STEP:ERRNO", so
- * that an attack that did not come off is not taken for one that was refused.
+ * attack.h: common code of the attacks. If a step of an attack fails, the
+ * attack prints "evil STEP:ERRNO". So an attack that failed before it reached
+ * the module is not taken for an attack that the module refused.
  */
 #ifndef ATTACK_H
 #define ATTACK_H
@@ -32,7 +33,7 @@ static inline void failed(const char *step)
 	_exit(1);
 }
 
-/* check("step", call()): the call's result, unless that is -1. */
+/* check("step", call()): returns the call's result; -1 ends the attack. */
 static inline long check(const char *step, long result)
 {
 	if (result == -1)
@@ -48,7 +49,7 @@ static inline void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-/* Enter a user namespace, and those of @flags, as root there. */
+/* Enter a new user namespace as its root, and the new namespaces of @flags. */
 static inline void enter_user_ns(int flags)
 {
 	const uid_t uid = getuid();
@@ -78,8 +79,9 @@ static inline void run_fd(int fd, const char *what)
 }
 
 /*
- * Go on without the file that this program was run from: put a copy of each of its mappings in the
- * mapping's own place. mremap(2) does that at one stroke, under our feet.
+ * Unmap the executable of this program while the program runs: replace each
+ * mapping of it by an anonymous copy at the same address. mremap(2) replaces a
+ * mapping in one step, so the running code is never missing.
  */
 static inline void forget_executable(void)
 {

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * becomes-x: the attacker's program, whose file has X's bytes by the time that somebody hashes it.
- * Both files must be of the same size.
+ * becomes-x: the attacker's program. Its file gets X's bytes after it was
+ * started and before it is hashed. Both files must be of the same size.
  *
  *	becomes-x WHAT [HOW FILE]
  *
- * ask.h says what WHAT is. HOW, without which the file stays as it is:
+ * WHAT is described in ask.h. Without HOW, the file is not changed. HOW is
  *
- * write	FILE is where the file system keeps the program: write X's bytes into that
- * image	FILE is an image or a device with the file system: write them there
- * swap		the file system is two-faces.c, which swaps them when somebody looks for FILE
- * silence	the same, but from then on it never answers
- * wait		FILE is a FIFO: waits for its end
+ * write	FILE is the place where the file system keeps the program: write
+ *		X's bytes into FILE
+ * image	FILE is an image or a device with the file system: overwrite the
+ *		program's bytes in it by X's
+ * swap		the file system is two-faces.c, which swaps the bytes when FILE
+ *		is looked up
+ * silence	the same, but the file system never answers from then on
+ * wait		FILE is a FIFO: wait for its end
  * open, truncate
- *		FILE is the program: tries that, which the kernel should refuse
+ *		FILE is the program: try to open it for writing, or to truncate
+ *		it; the kernel should refuse that
  *
- * On stderr it says how long the answer took.
+ * It prints to stderr how long the answer took.
  */
 #define _GNU_SOURCE
 #include "attack.h"
@@ -29,7 +33,10 @@ struct bytes {
 	size_t size;
 };
 
-/* Not mapped: what is mapped keeps its page, and shows what the file has become. */
+/*
+ * Reads the file. A mapping would keep the pages in memory, and would also show
+ * the bytes that the file gets later.
+ */
 static struct bytes contents(const char *path)
 {
 	const int fd = check(path, open(path, O_RDONLY | O_CLOEXEC));
@@ -79,7 +86,7 @@ static void wait_for_end(const char *path)
 	close(fd);
 }
 
-/* The kernel is to read the file again. */
+/* Drop the cached pages of the file, so that the kernel reads it again. */
 static void forget_contents(void)
 {
 	const int fd = check("exe", open("/proc/self/exe", O_RDONLY | O_CLOEXEC));

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * binfmt: attacks with a binfmt_misc of one's own: run X in a user namespace in which another
- * program is registered as its interpreter.
+ * binfmt: attacks with the attacker's own binfmt_misc: run X in a user
+ * namespace in which another program is registered as its interpreter.
  *
  *	binfmt FLAGS INTERPRETER DIRECTORY WHAT
  *
- * binfmt_misc is mounted on DIRECTORY. FLAGS are those of binfmt_misc: O hands the interpreter a
- * descriptor of X (P11c); T makes X the executable of the interpreter (P13), and L makes the
- * interpreter X's loader (P14), both since 7.3.
+ * binfmt_misc is mounted on DIRECTORY. FLAGS are the flags of the binfmt_misc
+ * entry: O hands the interpreter a descriptor of X (P11c); T makes X the
+ * executable of the interpreter (P13); and L makes the interpreter X's loader
+ * (P14). T and L exist since 7.3.
  *
  * gcc: -static
  */
@@ -29,7 +30,10 @@ int main(int argc, char **argv)
 	enter_user_ns(CLONE_NEWNS);
 	check("binfmt_misc", mount("binfmt_misc", argv[3], "binfmt_misc", 0, NULL));
 
-	/* X's ELF header: where its entry point and its sections are is its alone. */
+	/*
+	 * X's ELF header is the magic of the entry: no other file has the same
+	 * entry point and section offsets.
+	 */
 	fd = check("open", open(X, O_RDONLY | O_CLOEXEC));
 	if (read(fd, header, sizeof(header)) != sizeof(header))
 		failed("read");

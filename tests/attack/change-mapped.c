@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * change-mapped: change a file after IMA has hashed it, such that the file system notices nothing.
+ * change-mapped: change a file after IMA has hashed it, in such a way that the
+ * file system does not notice the change.
  *
  *	change-mapped FILE BYTES
  *
- * FILE gets the bytes of BYTES, which is of the same size. A page that was written through a mapping
- * can be written again until it is written back, and that changes no time and no i_version: by these
- * IMA tells whether what it knows of a file is old. It hashes it when it is mapped to be executed.
+ * FILE gets the bytes of the file BYTES, which has the same size. A page that
+ * was written through a mapping can be written again until it is written back,
+ * and the second write changes neither a time stamp nor i_version. IMA compares
+ * these to find out whether its digest of a file is out of date. IMA hashes the
+ * file when the file is mapped for execution.
  */
 #define _GNU_SOURCE
 #include "attack.h"

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * container: run /usr/bin/x in a container without a user namespace: mount and PID namespaces and
- * a root directory of its own, and no capability.
+ * container: run /usr/bin/x in a container without a user namespace: with its
+ * own mount namespace, PID namespace and root directory, and no capabilities.
  *
  *	container [-u|-p] ROOT WHAT
  *	container -l LOADER WHAT
  *
- * -u: with the host's /usr in it. -p: the same, but in the PID namespace of the caller. -l: with
- * the root directory of the host, and LOADER bound over that of its programs.
+ * -u: the container has the host's /usr. -p: the same, but in the PID namespace
+ * of the caller. -l: with the host's root directory, and with LOADER bound over
+ * the loader of the host's programs.
  *
  * gcc: -static
  */

@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# contents.sh: attacks on the contents of the executable, rows C of the table in
-# Documentation/threat-model.rst, and E2: with all gates, without the gates that close the row, and by
-# the rules of the RFC of 2024 (no gate at all). Where nothing else is said, the key is a csum key.
+# contents.sh: attacks on the contents of the executable: rows C of the table in
+# Documentation/threat-model.rst, and E2. Each row is tried with all gates, without the gates that
+# close it, and by the rules of the RFC of 2024 (no gate at all). The key is a csum key, unless the
+# row says otherwise.
 #
-# The RFC had no csum_max, took any algorithm, and hashed what may be written. None of these checks is a
-# gate that can be switched off, so in C9b, C11 and C12 "the rules of the RFC" say what the module says.
+# The RFC had no csum_max, accepted any hash algorithm, and hashed files that may be written. These
+# three checks of the module are not gates, so they cannot be switched off. Therefore C9b, C11 and
+# C12 have the same result "by the rules of the RFC" as with the module.
 #
 # vm: boot tpm=golden timeout=600
 # vm: long[6.12] every row, with every gate
@@ -17,46 +19,46 @@
 # row | with our gates | gates that close it | without those | RFC's rules | what
 table='
 C1|KEY||KEY|KEY|copy of X elsewhere, with LD_PRELOAD by the same user
-C2|EPERM|3 5|KEY|KEY|FUSE by fusermount3: X for who reads it, another program for who runs it
+C2|EPERM|3 5|KEY|KEY|FUSE by fusermount3: X when it is read, another program when it is run
 C2:root|EPERM|3|KEY|KEY|the same, mounted by the administrator without nosuid
-C3|EPERM|3|hangs|hangs|FUSE that never answers who reads it
-C3:path|EPERM|3|hangs|another key|FUSE that never answers who looks it up, for a key bound to the path
+C3|EPERM|3|hangs|hangs|FUSE that never answers a read
+C3:path|EPERM|3|hangs|another key|FUSE that never answers a lookup, for a key bound to the path
 C4|EPERM|3 5|KEY|KEY|overlay file system in a user namespace, the file rewritten underneath, run from outside
 C4:within|EPERM|1 2 3 5|KEY|KEY|the same, run from within
-C4b|KEY||KEY|KEY|overlay file system of the administrator, who lets the attacker write to its upper directory
+C4b|KEY||KEY|KEY|overlay file system of the administrator, with an upper directory that the attacker may write to
 C5|EPERM|3|KEY|KEY|overlay file system of the administrator over the FUSE of C2:root
-C5:twice|EPERM|3|KEY|KEY|the same with another overlay file system over that
+C5:twice|EPERM|3|KEY|KEY|the same with another overlay file system over the first
 C6|EPERM|3|KEY|KEY|NFS, and its server changes the file
 C7|EPERM|5|KEY|KEY|image of the attacker, mounted nosuid as by udisks2, written underneath
-C7:path|EPERM|5|KEY|KEY|the same image with another program at the path of the one that was there before
-C7:suid|KEY||KEY|KEY|the same as C7, where the administrator mounted it without nosuid
+C7:path|EPERM|5|KEY|KEY|the same image, and another program at the path of the first one
+C7:suid|KEY||KEY|KEY|the same as C7, but the administrator mounted it without nosuid
 C7b|EPERM|3|KEY|KEY|the same image as erofs, mounted without nosuid, and without a block device
 C8|KEY||KEY|KEY|root writes to the block device underneath
 C9|ETXTBSY||ETXTBSY|ETXTBSY|writing to the running file
 C9:truncate|ETXTBSY||ETXTBSY|ETXTBSY|truncating it
-C9b|EPERM||EPERM|EPERM|writing to the running file, which fanotify'"'"'s listener lets be written
-C10|EPERM|3|KEY|KEY|NFS, and IMA has a digest of what the file was before
-C10b|KEY||KEY|KEY|local file, and IMA has a digest of what it was before it was written through a mapping
+C9b|EPERM||EPERM|EPERM|writing to the running file, which a fanotify listener makes possible
+C10|EPERM|3|KEY|KEY|NFS, and IMA has a digest of the file'"'"'s old contents
+C10b|KEY||KEY|KEY|local file, and IMA has a digest from before it was written through a mapping
 C3:nfs|hangs||hangs|answered|NFS whose server never answers, for a key bound to the path
-C11:md5|its key||its key|its key|X whose security.ima says MD5, under an IMA policy
-C11:sha1|its key||its key|its key|X whose security.ima says SHA-1, under an IMA policy
+C11:md5|its key||its key|its key|X with a security.ima of MD5, under an IMA policy
+C11:sha1|its key||its key|its key|X with a security.ima of SHA-1, under an IMA policy
 C12|EFBIG||EFBIG|EFBIG|sparse file of a terabyte
 C13|KEY||KEY|KEY|script: the key is the interpreter'"'"'s
 C13:loader|KEY||KEY|KEY|through the loader: the key is the loader'"'"'s
 E2|another key||another key|another key|set-user-ID copy of X that belongs to a subordinate user id
 '
 
-evil=/srv/becomes-x		# of the same size as /usr/bin/x
-slow=500000			# us. A refusal takes a thousandth of that
-measured=4242			# group of the files that the IMA policy is for
+evil=/srv/becomes-x		# has the same size as /usr/bin/x
+slow=500000			# in us. A refusal takes a thousandth of it
+measured=4242			# the group of the files that the IMA policy measures
 
 mounted() { [[ $(</proc/self/mounts) == *" $1 "* ]]; }
 
-# two_faces WHO DIRECTORY OPTIONS: serve a file system with two faces, mounted by root or by the
-# attacker. Its process is $daemon.
+# two_faces USER DIRECTORY OPTIONS: serve a file system with two faces. USER is "root" or "user": root
+# or the attacker mounts it. Sets $daemon to the process id of its server.
 two_faces() {
 	local as=()
-	# fusermount3 is set-user-ID, and needs what as_attacker would take away.
+	# fusermount3 is set-user-ID, and needs the capabilities that as_attacker would drop.
 	[ "$1" = root ] || as=(setpriv --reuid 1000 --regid 1000 --clear-groups)
 	"${as[@]}" "$bin/two-faces" "$2" "$3" $evil /usr/bin/x >/dev/null &
 	daemon=$!
@@ -65,7 +67,7 @@ two_faces() {
 		sleep 0.05
 	done
 }
-# unmount DIRECTORY...: and end $daemon.
+# unmount DIRECTORY...: end $daemon, and unmount.
 unmount() {
 	kill $daemon 2>/dev/null && wait $daemon 2>/dev/null
 	umount -l "$@"
@@ -73,8 +75,8 @@ unmount() {
 FUSE=entry_timeout=1000,attr_timeout=1000,negative_timeout=0
 ROOT_FUSE=suid,allow_other
 
-# waits_in PID ERE [FILE]: that it comes to be in a system call with such functions on its stack. Fails
-# if it ends, if there is something in FILE, and after ten seconds or so.
+# waits_in PID ERE [FILE]: wait until the process is in a system call and its kernel stack matches
+# ERE. Fails if the process ends, if FILE is not empty, and after some ten seconds.
 waits_in() {
 	local left=200
 	until [[ $(<"/proc/$1/stack") =~ $2 ]]; do
@@ -83,11 +85,11 @@ waits_in() {
 	done 2>/dev/null
 }
 
-# start_asking PROGRAM...: its process is $asking. answer ERE: what it says, or "hangs" if such a function
-# waits in its request.
+# start_asking PROGRAM...: start a program that makes a request. Sets $asking to its process id.
+# answer ERE: print the program's output, or "hangs" if its request waits in a function that matches.
 start_asking() {
 	: >/run/answer
-	# Not as_attacker: $! is to be the program itself.
+	# Not by as_attacker: $! must be the program itself.
 	setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all \
 		"$@" >/run/answer &
 	asking=$!
@@ -100,8 +102,8 @@ answer() {
 	fi
 }
 
-# silent WHAT OPTIONS [COMMAND]: ask from a program whose file system never answers. COMMAND is run
-# before that comes to an end.
+# silent WHAT OPTIONS [COMMAND]: make a request from a program on a file system that never answers.
+# COMMAND is run while that file system is still silent.
 silent() {
 	local asking
 	two_faces root /srv/fuse "$2,$ROOT_FUSE"
@@ -112,29 +114,30 @@ silent() {
 	wait "$asking"
 }
 
-# While that file system is silent: who else has to wait? Two who have nothing to do with it.
+# While that file system is silent: do two processes that have nothing to do with it have to wait?
 others_wait() {
 	local loading adding
 	modprobe --first-time dns_resolver >&2 &
 	loading=$!
-	! waits_in "$loading" register_key_type || echo 'who registers a key type waits'
+	! waits_in "$loading" register_key_type || echo 'registering a key type waits'
 	keyctl add user convoy x @s >/dev/null &
 	adding=$!
-	! waits_in "$adding" add_key || echo 'who adds a key waits'
+	! waits_in "$adding" add_key || echo 'adding a key waits'
 	sleep 1
-	kill -0 "$loading" && kill -0 "$adding" && echo 'both wait still'
+	kill -0 "$loading" && kill -0 "$adding" && echo 'both still wait'
 	kill "$daemon"
 	wait "$loading" && echo 'loaded'
 	wait "$adding" && echo 'added'
 } 2>/dev/null
 
-# image DIRECTORY OPTIONS: mount an image of the attacker's with his program in it.
+# image DIRECTORY OPTIONS: mount an image that belongs to the attacker and has the attacker's program
+# in it.
 image() {
 	cp -p $home/image.saved $home/image
 	mount -o "loop,$2" $home/image "$1"
 }
 
-# attack ROW: prints what the attacker gets, in the words of ask.h.
+# attack ROW: print the attacker's result, in the words of ask.h.
 attack() {
 	case $1 in
 	C1|C3:nfs|C4*|C9*|C11*|C12|E2)
@@ -161,7 +164,8 @@ attack() {
 			exec 9>go
 			rpc.nfsd 0
 			exec 9>&-
-			# Whether the client remembers enough to let it pass is of no account here.
+			# With enough in its cache, the client may answer all the same: that does
+			# not matter here.
 			answer rpc_ | sed 's/^evil .*/answered/'
 			rpc.nfsd --no-nfs-version 3 1
 			wait "$asking"
@@ -234,7 +238,8 @@ attack() {
 			as_attacker ./x '32 csum' ;;
 	C13)		as_attacker $home/script-evil '32 csum' ;;
 	C13:loader)	as_attacker /lib64/ld-linux-x86-64.so.2 "$bin/evil" '32 csum' ;;
-	E2)		# As root of a user namespace with such ids, the attacker can make this.
+	E2)		# The attacker can make this file as root of a user namespace with
+			# subordinate ids.
 			install -o 100000 -m 4755 /usr/bin/x x
 			as_attacker ./x '32 csum' | tee /run/E2 ;;
 	esac
@@ -258,14 +263,14 @@ key_name() {
 	esac
 }
 
-# A server of files that are the attacker's, and its client, on first use.
+# On first use, start an NFS server with the attacker's files, and its client.
 nfs() {
 	! mounted /srv/nfs || return
 	if ! mounted /proc/fs/nfsd; then
 		modprobe nfsd
 		mount -t nfsd nfsd /proc/fs/nfsd
 		exportfs -o rw,fsid=0,insecure,no_subtree_check,no_root_squash 127.0.0.1:/srv/export
-		# Without this one, a new server serves nobody for its first 90 s.
+		# Without nfsdcld, a new server refuses to serve files for its first 90 s.
 		mount -t rpc_pipefs rpc_pipefs /run/rpc_pipefs
 		nfsdcld
 		rpc.mountd --no-nfs-version 3
@@ -274,7 +279,8 @@ nfs() {
 	mount -t nfs4 127.0.0.1:/ /srv/nfs
 }
 
-# From now on and for good: IMA keeps a digest of some programs when they are run.
+# From now on until the machine is shut down, IMA keeps a digest of the files of group $measured when
+# they are run.
 policy() {
 	[ -e /run/policy ] ||
 		printf 'measure func=%s mask=MAY_EXEC fgroup=%s\n' BPRM_CHECK "$measured" MMAP_CHECK "$measured" \
@@ -308,7 +314,7 @@ plan_later
 prepare_attacks
 prepare_rows
 ok 'the module loads' load_module
-is 'C3: who registers a key type or adds a key meanwhile does not wait' \
+is 'C3: registering a key type or adding a key does not wait meanwhile' \
 	"$(silent '32 csum' $FUSE others_wait)" "evil EPERM
 loaded
 added"
@@ -316,7 +322,7 @@ with_our_gates
 for row in C3 C12; do
 	took=$(sed -n 's/^answered in \([0-9]*\) us$/\1/p' /run/stderr-$row)
 	[ "${took:-$slow}" -lt $slow ]
-	tap_point $? "$row: it is refused at once, in less than $((slow / 1000)) ms" "$took us"
+	tap_point $? "$row: the request is refused at once, in less than $((slow / 1000)) ms" "$took us"
 	note "$row: $took us"
 done
 like 'C11: IMA did hash with MD5' "$(grep " $home/run/x" /sys/kernel/security/ima/ascii_runtime_measurements)" \
@@ -326,7 +332,7 @@ like 'C9b: the log says why' "$(dmesg)" \
 is 'C7b: there is no block device' "$(head -n 1 /run/stderr-C7b)" $home/image
 like 'C6: without csum, programs on NFS are served' \
 	"$(as_attacker /srv/nfs/x '32 path')" '^evil [0-9a-f]{64}$'
-is 'E2: the key is that of the subordinate user id' "$(cat /run/E2)" \
+is 'E2: the key is the key of the subordinate user id' "$(cat /run/E2)" \
 	"$(setpriv --reuid 100000 --clear-groups /usr/bin/x '32 csum')"
 unload_module
 
@@ -340,17 +346,17 @@ modprobe -r nfsv4	# and dns_resolver
 
 ok 'the test build loads' insmod "$DERIVED/test/derived-keys.ko"
 gates 3
-is 'C3 without G3: who registers a key type waits, then everybody, until the daemon is killed' \
+is 'C3 without G3: registering a key type waits, then also adding a key, until the daemon is killed' \
 	"$(silent '32 csum' $FUSE others_wait)" "hangs
-who registers a key type waits
-who adds a key waits
-both wait still
+registering a key type waits
+adding a key waits
+both still wait
 loaded
 added"
-is 'C10 without G3, and without the IMA policy: it gives another key' \
+is 'C10 without G3 and without the IMA policy: the attacker gets another key' \
 	"$(measured=1000 try C10)" 'another key'
 without_gates 3
-is 'C10b without the IMA policy: it gives another key' "$(measured=1000 try C10b)" 'another key'
+is 'C10b without the IMA policy: the attacker gets another key' "$(measured=1000 try C10b)" 'another key'
 unload_module
 
 print_table

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * evil-library: the attacker's code in a library, for LD_PRELOAD (P22): asks before the program
- * that it was loaded into does, and ends it.
+ * evil-library: the attacker's code in a library, for LD_PRELOAD (P22). It
+ * makes its request before main() of the program that it was loaded into runs,
+ * and then ends the process.
  *
  * gcc: -shared -fPIC
  */

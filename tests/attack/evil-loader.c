@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * evil-loader: the attacker's code where a loader or an interpreter stands: it can be run as a
- * program, as another program's PT_INTERP, and in a directory where no library is.
+ * evil-loader: the attacker's code in the place of a loader or an interpreter.
+ * It can be run as a program, as the PT_INTERP of another program, and in a
+ * root directory without libraries.
  *
- *	evil-loader [... WHAT]	the last word counts: binfmt_misc puts others before it
+ *	evil-loader [... WHAT]	WHAT is the last argument, because binfmt_misc
+ *				inserts arguments before it
  *
- * gcc: -static -nostdlib -ffreestanding -fno-stack-protector -fno-tree-loop-distribute-patterns
+ * gcc: -static -nostdlib -ffreestanding -fno-stack-protector
+ * -fno-tree-loop-distribute-patterns
  */
 #include "ask.h"
 
-/* What the kernel leaves on the stack: argc, argv, ... */
+/* @stack: the program's first stack, as the kernel made it: argc, argv, ... */
 __attribute__((used, noreturn))
 static void start(const long *stack)
 {

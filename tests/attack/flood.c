@@ -1,28 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * flood: many processes that ask for derived keys at once, and how long others have to wait.
+ * flood: many processes request derived keys at once. It also measures how long
+ * other processes have to wait meanwhile.
  *
  *	flood once PROCESSES REQUEST
- *		each asks once, all in the same moment
+ *		each process makes one request, all at the same moment
  *	flood over-quota PROCESSES REQUEST
- *		the same, when the user's quota has been filled with keys of type user
+ *		the same, after the user's quota was filled with keys of type
+ *		user
  *	flood on PROCESSES PAUSE REQUEST
- *		each asks again and again, PAUSE ms after it has got an answer, until stdin ends.
- *		"begun" is printed when they begin
+ *		each process makes a request, waits PAUSE ms after the answer,
+ *		and repeats that until stdin ends. Prints "begun" when they
+ *		begin
  *	flood kill PROCESSES LINE REQUEST
- *		as once; when all but LINE were answered, and one more, all who still wait are killed.
- *		The last one to die is taken for the one at the TPM
+ *		as "once". When all requests but LINE were answered, and one of
+ *		those in the line too, all processes that still wait are killed.
+ *		The process that dies last is taken for the one at the TPM
  *	flood add PAUSE
  *	flood keys PAUSE
- *		add a key of type user, or read /proc/keys, again and again until stdin ends
+ *		add a key of type user, or read /proc/keys, again and again
+ *		until stdin ends
  *	flood exec FILE...
  *		run each file, one after the other
  *
- * Prints a line for each outcome ("ok", or an errno's name), sorted: the outcome, how often it was,
- * and the shortest, the median, and the longest time that it took, in ms. Of once and over-quota
- * also a line "together", with how many requests had begun before the last one did, ended after it,
- * and were served or went over the quota: so they were in line together. "kill" prints, in place of
- * those killed, "waiting" and "at-tpm" with the times from the signal to the death.
+ * Prints a line for each outcome ("ok", or the name of an errno), sorted: the
+ * outcome, its count, and the shortest, the median and the longest time that it
+ * took, in ms. "once" and "over-quota" also print a line "together" with the
+ * number of requests that were in line together: they had begun before the last
+ * request began, ended after that, and were served or went over the quota. For
+ * the killed processes, "kill" prints the outcomes "waiting" and "at-tpm", with
+ * the times from the signal to the death.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,7 +49,7 @@
 #define MAX_PROCESSES	1000
 #define MAX_SAMPLES	200000
 
-/* Outcomes that are no errno. */
+/* Outcomes that are not an errno. */
 #define OK		0
 #define WAITING		-1
 #define AT_TPM		-2
@@ -52,9 +59,9 @@ struct sample {
 	int outcome;
 };
 
-/* What all processes share. */
+/* Memory that all processes share. */
 static struct {
-	double asked[MAX_PROCESSES];	/* when, of those who still wait for an answer; else 0 */
+	double asked[MAX_PROCESSES];	/* time of the waiting request, or 0 */
 	unsigned int count;
 	struct sample samples[MAX_SAMPLES];
 } *shared;
@@ -142,7 +149,7 @@ static void print_samples(void)
 	}
 }
 
-/* How many were in line when the last one asked. */
+/* Print how many requests were in line when the last request began. */
 static void print_together(void)
 {
 	double last = 0;
@@ -157,7 +164,7 @@ static void print_together(void)
 	printf("together %u\n", together);
 }
 
-/* One request of the process of this number. */
+/* Make one request, as the process with this number. */
 static void ask(int number, const char *request, key_serial_t ring)
 {
 	const double began = now();
@@ -169,8 +176,9 @@ static void ask(int number, const char *request, key_serial_t ring)
 }
 
 /*
- * Fork processes that wait for each other. In a child, returns its number, when all are there; in
- * the parent, -1, just before they go.
+ * Fork processes that wait until all of them are ready. In a child, it then
+ * returns the child's number. In the parent, it returns -1, just after it has
+ * released the children.
  */
 static int fork_all(int processes, pid_t *pids)
 {
@@ -190,7 +198,7 @@ static int fork_all(int processes, pid_t *pids)
 			continue;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(go[1]);
-		/* The process keyring is made now: it is no part of what is timed. */
+		/* Make the process keyring before the time is measured. */
 		keyctl_get_keyring_ID(KEY_SPEC_PROCESS_KEYRING, 1);
 		if (write(ready[1], "x", 1) != 1 || read(go[0], &byte, 1))
 			_exit(1);
@@ -226,7 +234,7 @@ static void do_over_quota(int processes, const char *request)
 	char name[32];
 	int i = 0;
 
-	/* Everything that is needed is there before the quota is full. */
+	/* Make the keyring that is needed before the quota is full. */
 	if (keyctl_join_session_keyring(NULL) < 0)
 		die("session keyring");
 	do

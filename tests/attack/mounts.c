@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mounts: attacks with mounts and root directories of one's own, as an unprivileged user.
+ * mounts: attacks with mounts and root directories of the attacker's own, as an
+ * unprivileged user.
  *
  *	mounts ROW WHAT [FILE]
  *
- * FILE is what is mounted, or run, and differs from row to row.
+ * FILE is mounted or run; each row below says how.
  *
  * gcc: -static
  */
@@ -51,7 +52,11 @@ static void overlay(void)
 	check("overlay", mount("overlay", "/usr/bin", "overlay", 0, options));
 }
 
-/* The way from here to the program of this path that somebody in other namespaces sees. */
+/*
+ * Returns a path that leads from our namespaces to the program that a child
+ * sees at @program. The child is in namespaces of its own, and has run @prepare
+ * there.
+ */
 static const char *outside(void (*prepare)(void), const char *program)
 {
 	static char path[256];
@@ -76,7 +81,7 @@ static const char *outside(void (*prepare)(void), const char *program)
 	return path;
 }
 
-/* Run it. */
+/* Run that program from our namespaces. */
 static void from_outside(void (*prepare)(void), const char *program)
 {
 	run(outside(prepare, program), what);
@@ -95,13 +100,16 @@ static void p1(void)
 	run(X, what);
 }
 
-/* P2: the same, run from outside, where nothing was mounted. */
+/* P2: the same, run from outside the namespace, where nothing was mounted. */
 static void p2(void)
 {
 	from_outside(bind_x, X);
 }
 
-/* X bound over FILE, and run from outside: X itself, whose path leads elsewhere for all others. */
+/*
+ * X bound over FILE, and run from outside. The program is X itself, but in all
+ * other namespaces its path leads to another file.
+ */
 static void bind_x_elsewhere(void)
 {
 	bind_over(X, file);
@@ -112,7 +120,10 @@ static void elsewhere(void)
 	from_outside(bind_x_elsewhere, file);
 }
 
-/* P3: FILE is a directory. In a mount of it that is nowhere, its usr/bin/x is X's path. */
+/*
+ * P3: FILE is a directory. Its usr/bin/x is run from a detached mount of FILE,
+ * in which the path of that program is X's path.
+ */
 static void p3(void)
 {
 	int pair[2], tree, fd;
@@ -131,7 +142,7 @@ static void p3(void)
 	run_fd(fd, what);
 }
 
-/* P4, by a user: FILE is a directory to chroot(2) into. */
+/* P4, by an unprivileged user: chroot(2) into the directory FILE. */
 static void p4(void)
 {
 	enter_user_ns(0);
@@ -140,7 +151,7 @@ static void p4(void)
 	run(X, what);
 }
 
-/* P4b: without a root directory at all, FILE by descriptor. */
+/* P4b: run FILE by its descriptor, without any root directory. */
 static void p4b(void)
 {
 	int fd = check("open", open(file, O_PATH | O_CLOEXEC));
@@ -150,7 +161,7 @@ static void p4b(void)
 	run_fd(fd, what);
 }
 
-/* P9: FILE is a directory, whose usr/bin an overlay has above /usr/bin. */
+/* P9: an overlay of FILE/usr/bin above /usr/bin. FILE is a directory. */
 static void p9(void)
 {
 	enter_user_ns(CLONE_NEWNS);
@@ -163,7 +174,7 @@ static void p9_outside(void)
 	from_outside(overlay, X);
 }
 
-/* P18: X itself, but with FILE for its loader. */
+/* P18: X itself, with FILE as its loader. */
 static void p18(void)
 {
 	enter_user_ns(CLONE_NEWNS);
@@ -172,8 +183,8 @@ static void p18(void)
 }
 
 /*
- * P18b: the same, where X was opened by the administrator: it is the interpreter of a binfmt_misc
- * entry with the flag F, and "./foreign" a file that the entry is for.
+ * P18b: the same, but the administrator has opened X: X is the interpreter of a
+ * binfmt_misc entry with flag F. "./foreign" is a file that matches the entry.
  */
 static void p18b(void)
 {
@@ -182,7 +193,7 @@ static void p18b(void)
 	run("./foreign", what);
 }
 
-/* E1: root, but of a user namespace. */
+/* E1: as root of a user namespace. */
 static void e1(void)
 {
 	enter_user_ns(0);
@@ -190,9 +201,11 @@ static void e1(void)
 }
 
 /*
- * E8: the victim was on an overlay over a tmpfs, and that was unmounted. Make the same again, with
- * FILE for the program: the kernel numbers the inodes alike, and the next mount gets the device
- * number that is free. It goes to a tmpfs first, which makes place again.
+ * E8: the victim was on an overlay over a tmpfs, and both were unmounted. Make
+ * the same mounts again, with FILE as the program: the kernel gives the inodes
+ * the same numbers, and gives the free device numbers to the next mounts. A
+ * first tmpfs takes the number that the second one must not get; unmounting it
+ * frees that number for the overlay.
  */
 static void reuse_numbers(void)
 {
@@ -211,8 +224,8 @@ static void e8(void)
 }
 
 /*
- * C4: FILE is becomes-x.c. It is in the upper directory of an overlay, of which the kernel does not know
- * that it runs.
+ * C4: FILE is becomes-x.c. It is in the upper directory of an overlay. The
+ * kernel does not know that the file in the upper directory is running.
  */
 static void overlay_here(void)
 {

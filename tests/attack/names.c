@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * names: attacks with the names of files: deleted, renamed, linked, or without one.
+ * names: attacks with the names of files: deleted, renamed, linked, or without
+ * a name.
  *
  *	names ROW WHAT [FILE]
  *
- * P6	run as ./y: deletes that, puts FILE where "./y (deleted)" is, and asks
- * P6b	the same, but "./y (deleted)" is another name of its own file
- * P7	run as ./a/y: lets ./a and ./b change places, once and then all the time while it asks;
- *	prints each different answer
- * P10	runs FILE in a memfd named "x"
- * P21	as root: runs FILE by its handle, as user 1000
+ * P6	run as ./y: deletes ./y, copies FILE to "./y (deleted)", and makes the
+ *	request
+ * P6b	the same, but "./y (deleted)" is another link to its own file
+ * P7	run as ./a/y: exchanges ./a and ./b, once, and then all the time while
+ *	it makes requests; prints each different answer
+ * P10	copies FILE into a memfd named "x", and runs that
+ * P21	run as root: runs FILE by its handle, as user 1000
  *
  * gcc: -static
  */
@@ -54,7 +56,9 @@ static void change_places(void)
 	check("rename", renameat2(AT_FDCWD, "a", AT_FDCWD, "b", RENAME_EXCHANGE));
 }
 
-/* Its own output is what it learns, so ask() writes into a pipe. */
+/*
+ * ask() prints to stdout, which is a pipe here: this program reads the answers.
+ */
 static void p7(const char *what)
 {
 	static char answers[P7_ANSWERS][256];
@@ -65,7 +69,7 @@ static void p7(const char *what)
 	check("pipe", pipe(pipe_fds));
 	dup2(pipe_fds[1], 1);
 	change_places();
-	ask("evil", what, ASK_PROCESS_KEYRING);	/* the loop reads it */
+	ask("evil", what, ASK_PROCESS_KEYRING);	/* the loop reads it first */
 	child = check("fork", fork());
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -105,7 +109,7 @@ static void p21(const char *what, const char *file)
 	int mount_id, root, fd;
 
 	check("name_to_handle_at", name_to_handle_at(AT_FDCWD, file, &h.handle, &mount_id, 0));
-	/* Forget the name. */
+	/* Make the kernel forget the name. */
 	sync();
 	write_file("/proc/sys/vm/drop_caches", "2");
 	root = check("open", open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pass-execfd: an interpreter for binfmt_misc that sends the descriptor of the program it was
- * called for, AT_EXECFD, to its own descriptor 3 (P11c).
+ * pass-execfd: an interpreter for binfmt_misc. It sends AT_EXECFD, the
+ * descriptor of the program that it was called for, over the socket that is its
+ * descriptor 3 (P11c).
  *
  * gcc: -static
  */

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# path.sh: attacks on who is asking, rows P of the table in Documentation/threat-model.rst, and E1,
-# E3, E4: with all gates, without the gates that close the row, and by the rules of the RFC of 2024
-# (no gate at all). ":csum" after a row's name: on a key bound to the contents.
+# path.sh: attacks on the caller's identity: rows P of the table in Documentation/threat-model.rst, and
+# E1, E3, E4. Each row is tried with all gates, without the gates that close it, and by the rules of
+# the RFC of 2024 (no gate at all). ":csum" after a row's name: the key is bound to the contents.
 #
-# Not here: P19, since io_uring has no operation for keys, and other kernel threads that borrow a
-# process's memory run nobody's code; and P20, a child that shares X's memory, since that is X's own
-# code. E3 by the rules of the RFC had no request_key() in the kernel, which is not a gate and so
-# cannot be switched off.
+# P19 is not here: io_uring has no operation for keys, and other kernel threads that borrow a process's
+# memory run no code of users. P20, a child that shares X's memory, is not here either: it runs X's own
+# code. In the RFC the kernel had no request_key() of this type, which E3 is about; the module's
+# request_key() is not a gate, so it cannot be switched off for "the rules of the RFC".
 #
 # vm: boot tpm=golden timeout=400
 # vm: skip[6.12] P4b is for kernels with fchroot(2)
@@ -28,20 +28,20 @@ table='
 P1|EPERM|1 2 5|KEY|KEY|own file bound over X in a user and mount namespace
 P2|EPERM|5|KEY|KEY|the same, run from outside, through /proc/PID/root
 P3|EPERM|5|KEY|KEY|program in a detached mount, by descriptor
-P4|EPERM|5 6|KEY|KEY|chroot(2) by who may, own file at the path of X
+P4|EPERM|5 6|KEY|KEY|chroot(2) by root, own file at the path of X
 P4:user|EPERM|1 2 5 6|KEY|KEY|the same in a user namespace
 P4b|EPERM|6|another key|another key|fchroot(2) to no root directory at all
 P5|EPERM|5 6|KEY|KEY|container without a user namespace, own file at the path of X
 P5b|EPERM|6|KEY|KEY|the same with the /usr of the host, and another loader for X
 P5b:pid|EPERM|6|KEY|KEY|the same, but in the PID namespace of the host
 P5b:root|EPERM|6|KEY|KEY|the same, with the root directory of the host, and another loader for X
-P6|EPERM|4 5|KEY|KEY|deleted program, whose path the kernel prints as that of "y (deleted)"
+P6|EPERM|4 5|KEY|KEY|deleted program; the kernel prints its path as that of "y (deleted)"
 P6b|EPERM|4|KEY|KEY|the same, and "y (deleted)" is another link to it
-P7|KEY||KEY|KEY|directories of the attacker change places (both paths are his)
+P7|KEY||KEY|KEY|directories of the attacker are exchanged (both paths belong to the attacker)
 P8|another key||another key|another key|hard link to X
 P9|EPERM|1 2 3 5|KEY|KEY|overlay file system over /usr/bin in a user namespace
 P9:outside|EPERM|3 5|KEY|KEY|the same, run from outside
-P10|EPERM|4 5|KEY|KEY|memfd of the same name as the memfd of X
+P10|EPERM|4 5|KEY|KEY|memfd with the same name as the memfd of X
 P11|EPERM|1 2|KEY|KEY|PR_SET_MM_MAP in a user namespace
 P11:csum|EPERM|1 2|KEY|KEY|the same
 P11b|EPERM|2|KEY|KEY|PR_SET_MM_MAP by a child in a user namespace that shares the memory
@@ -62,7 +62,7 @@ P15|KEY||KEY|KEY|binfmt_misc of the administrator: the key is the interpreter'"'
 P16|KEY||KEY|KEY|script: the key is the interpreter'"'"'s
 P17|KEY||KEY|KEY|through the loader: the key is the loader'"'"'s
 P18|EPERM|1 2|KEY|KEY|own loader bound over that of X in a user namespace
-P18b|EPERM|1|KEY|KEY|the same, where X is run by a binfmt_misc entry of the administrator with flag F
+P18b|EPERM|1|KEY|KEY|the same, but X is run by a binfmt_misc entry of the administrator with flag F
 P21|EPERM|4 5|KEY|KEY|file without a name, by its handle
 P21b|KEY||KEY|KEY|descriptor of X on XFS, opened by root by its handle as if for execution
 P22|KEY||KEY|KEY|LD_PRELOAD by the same user
@@ -73,7 +73,7 @@ E4|EPERM|0|held|KEY|program run by /sbin/request-key as root, on behalf of the a
 
 binfmt_misc=/proc/sys/fs/binfmt_misc
 
-# attack ROW: prints what the attacker gets, in the words of ask.h.
+# attack ROW: print the attacker's result, in the words of ask.h.
 attack() {
 	local row=${1%:csum} what='32 path'
 	[ "$row" = "$1" ] || what='32 csum'
@@ -145,7 +145,7 @@ attack() {
 	esac
 }
 
-# victim ROW: prints the key that the attack is after, as the victim gets it in peace.
+# victim ROW: print the key that the attack is after, as the victim gets it without an attack.
 victim() {
 	rm -rf $home/run
 	case $1 in
@@ -168,7 +168,7 @@ victim() {
 	esac
 }
 
-# What the rows need besides the programs.
+# Prepare what the rows need besides the programs.
 prepare_rows() {
 	local who
 	install -D -m 755 "$bin/evil-loader" /srv/container/lib64/ld-linux-x86-64.so.2
@@ -183,7 +183,7 @@ prepare_rows() {
 	mount -t binfmt_misc binfmt_misc $binfmt_misc
 	echo ':foreign:M::# foreign::/usr/bin/perl:' >$binfmt_misc/register
 	echo ':P18b:M::DERIVED-P18b::/usr/bin/x:F' >$binfmt_misc/register
-	# What the interpreter does is of no account: it is stopped before it begins.
+	# The interpreter may be any program: it is stopped before it begins.
 	echo ':P11d:E::opened::/bin/busybox:O' >$binfmt_misc/register
 	echo ':P11d-creds:E::creds::/bin/busybox:C' >$binfmt_misc/register
 	echo ':P13b:E::transparent::/usr/bin/perl:T' >$binfmt_misc/register 2>/dev/null
@@ -222,7 +222,7 @@ not_here() {
 	esac
 }
 
-# How __FMODE_EXEC, 040, looks in /proc/PID/fdinfo.
+# __FMODE_EXEC, 040, as /proc/PID/fdinfo shows it.
 fmode_exec='^flags:[[:space:]]+[0-7]*[4-7][0-7]$'
 
 plan_later
@@ -249,18 +249,18 @@ with_our_gates
 is 'the victims got 9 keys, all different' \
 	"$(printf '%s\n' "${key[@]}" | sort -u | grep -cE '^x [0-9a-f]{64}$')" 9
 key_a=$(install -D -m 755 "$bin/x" $home/run/a/y; as_attacker $home/run/a/y)
-is 'P7: nothing but the keys of those two paths comes out of the race' \
+is 'P7: the race gives no keys but those of the two paths' \
 	"$(attack P7 | grep -vxF -e 'evil EPERM' -e "evil ${key_a#* }" -e "evil ${key[P7]#* }" \
-		-e 'evil read:EPERM' -e 'evil read:EACCES')" ''	# it was moved after it had its key
-like 'P11b did what it should: the kernel takes the attacker for X' \
+		-e 'evil read:EPERM' -e 'evil read:EACCES')" ''	# read: it was moved after it got its key
+like 'P11b: the attack works: the kernel takes the attacker for X' \
 	"$(cat /run/stderr-P11b)" '^executable: /usr/bin/x$'
-unlike 'and the descriptor of X was not open for execution' "$(cat /run/stderr-P11b)" "$fmode_exec"
+unlike 'P11b: the descriptor of X was not open for execution' "$(cat /run/stderr-P11b)" "$fmode_exec"
 for row in P11c P11d; do
-	like "$row did what it should, too" "$(cat /run/stderr-$row)" '^executable: /usr/bin/x$'
+	like "$row: the attack works, too" "$(cat /run/stderr-$row)" '^executable: /usr/bin/x$'
 	unlike "$row: the descriptor, which execve(2) opened, is no longer open for execution" \
 		"$(cat /run/stderr-$row)" "$fmode_exec"
 done
-is 'P11d with a descriptor from before the module was loaded: it succeeds' \
+is 'P11d with a descriptor from before the module was loaded: the attack succeeds' \
 	"$(outcome "$(cat /run/early)" "${key[P11d]#* }")" KEY
 for row in P12b P12c P21b; do
 	like "$row: the descriptor was open for execution" "$(cat /run/stderr-$row)" "$fmode_exec"
@@ -268,9 +268,9 @@ done
 unload_module
 
 ok 'the test build loads' insmod "$DERIVED/test/derived-keys.ko"
-like 'and says what it is' "$(dmesg)" 'derived: TEST BUILD'
-like 'in modinfo, too' "$(modinfo "$DERIVED/test/derived-keys.ko")" '^derived_test_build:'
-# G3 has its rows in contents.sh.
+like 'the log says that it is a test build' "$(dmesg)" 'derived: TEST BUILD'
+like 'modinfo says so, too' "$(modinfo "$DERIVED/test/derived-keys.ko")" '^derived_test_build:'
+# The rows of G3 are in contents.sh.
 without_gates 0 1 2 4 5 6
 unload_module
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pre-content: the administrator's storage manager: a listener of fanotify that is asked before a
- * file's contents are accessed, and lets everything pass. The kernel lets such a file be written while
- * it is run.
+ * pre-content: the administrator's storage manager. It is a fanotify listener
+ * that the kernel asks before the contents of a file are accessed, and it
+ * allows every access. The kernel allows writing to such a file while it is
+ * executed.
  *
  *	pre-content FILE PROGRAM [ARGUMENT...]
  *
- * Listens for FILE, and runs PROGRAM as user 1000 meanwhile. Linux 6.12 has no such events yet, but
- * lets all files of that file system be written for whatever this kind of listener listens for.
+ * Listens for FILE, and runs PROGRAM as user 1000 meanwhile. Linux 6.12 does
+ * not have these events yet. But as soon as a listener of this class listens
+ * for any event, 6.12 allows writing to all executed files of that file system.
  */
 #define _GNU_SOURCE
 #include "attack.h"

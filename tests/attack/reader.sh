@@ -1,18 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# reader.sh: who reads a key: nobody but the program and the user that made it, through whatever
-# keyring it is reached; rows E5 to E9 of the table in Documentation/threat-model.rst.
+# reader.sh: the reader of a key. Only the program and the user that made a key can read it, through
+# any keyring: rows E5 to E9 of the table in Documentation/threat-model.rst.
 #
-# Not here: a program in a snapshot of a btrfs subvolume, for which the root would need mkfs.btrfs.
+# Not here: a program in a snapshot of a btrfs subvolume. The root file system of the virtual machine
+# has no mkfs.btrfs.
 #
 # vm: boot tpm=golden timeout=300
 
 . "$DERIVED/tests/lib/lib.sh"
 . "$DERIVED/tests/lib/attack.sh"
 
-# The session keyring is one for all here, with both users' keyrings in it, so everybody possesses
-# every key, and nothing but the check of who reads stands between them.
+# All processes have the same session keyring here, and both users' keyrings are linked into it. So
+# every process possesses every key, and only the check of the reader protects a key.
 empty_keyrings() {
 	as_attacker keyctl clear @u
 	keyctl clear @u
@@ -23,12 +24,12 @@ empty_keyrings() {
 serial() { keyctl search @s derived attack; }
 u() { as_attacker "$@" 2>/dev/null; }
 
-# answer WHO KEY TEXT: TEXT is what WHO got, when KEY is the one that is wanted.
+# answer WHO KEY TEXT: note the outcome for WHO: TEXT is the output, KEY the key that it should not get.
 declare -A answers
 answer() { answers[$1]=$(outcome "$3" "${2#* }"); }
 
-# E8: a key of a program on an overlay that is unmounted meanwhile. Its device number is free again
-# when the attacker, in a user namespace, makes the same mounts.
+# E8: a key of a program on an overlay that is unmounted afterwards. Its device number is free again
+# when the attacker makes the same mounts in a user namespace.
 e8() {
 	local overlay_key id
 	empty_keyrings
@@ -46,13 +47,13 @@ e8() {
 	umount /srv/layers
 }
 
-# mount_disk PROGRAM OWNER: an ext4 file system, the next one with the same device number, with the
-# program as its first file.
+# mount_disk PROGRAM OWNER: mount a new ext4 file system with the program as its first file. It has the
+# same device number each time.
 disk=/srv/disk loop=/dev/loop6
 mount_disk() {
 	rm -f $home/disk
 	truncate -s 2M $home/disk
-	# With metadata_csum, ext4 lets nobody set a generation.
+	# With metadata_csum, ext4 does not allow setting a generation.
 	mkfs.ext4 -q -I 256 -O ^has_journal,^metadata_csum $home/disk
 	losetup $loop $home/disk
 	mount $loop $disk
@@ -68,8 +69,8 @@ numbers() {
 }
 generation() { lsattr -v $disk/x | awk '{ print $1 }'; }
 
-# E8b: a key of a program on an ext4 file system that is unmounted meanwhile. On the next one the attacker
-# owns a file, and gives it the generation of that program: only the birth times differ.
+# E8b: a key of a program on an ext4 file system that is unmounted afterwards. The attacker owns a file
+# on the next file system, and gives it the generation of that program: only the birth times differ.
 e8b() {
 	local key id before after chosen
 	empty_keyrings
@@ -80,12 +81,12 @@ e8b() {
 	u chattr -v "$chosen" $disk/x
 	after=$(numbers)
 	answer 'E8b: same device, inode number and generation' "$key" "$(u $disk/x "read $id")"
-	isnt 'E8b: the file has device, inode number and generation of the other' "$after" ''
-	is 'E8b: all of them' "$after" "$before"
+	isnt "E8b: the attacker's file has a device, an inode number and a generation" "$after" ''
+	is "E8b: all three are those of the victim's file" "$after" "$before"
 	unmount_disk
 }
 
-# The same file, with another name or none.
+# The same file with another name, or without a name.
 names() {
 	local key id
 	empty_keyrings
@@ -109,7 +110,7 @@ names() {
 	answer 'E9: X, deleted' "$key" "$(u $home/run/x -d "read $id")"
 }
 
-# The same questions to both builds.
+# The same questions for both builds.
 questions() {
 	local key setuid_key root_key evil_key id
 	empty_keyrings
@@ -173,7 +174,7 @@ questions() {
 	names
 }
 
-# The gates that who reads has to pass, each one off. The check stays on.
+# The gates that a reader has to pass, each of them switched off. The check of the reader stays on.
 questions_without_gates() {
 	local key root_key id
 	empty_keyrings
@@ -235,7 +236,7 @@ prepare_attacks
 modprobe -a overlay binfmt_misc loop
 mkdir $disk
 echo 1 >/proc/sys/fs/protected_hardlinks	# as systemd does
-fails 'no user makes a hard link to X' u ln /usr/bin/x $home/x-link
+fails 'a user cannot make a hard link to X' u ln /usr/bin/x $home/x-link
 install -m 755 "$bin/x" /usr/local/bin/x-copy
 install -m 4755 "$bin/x" /usr/local/bin/x-setuid
 install -D -m 755 "$bin/evil-loader" /srv/container/lib64/ld-linux-x86-64.so.2
@@ -258,8 +259,9 @@ questions_without_gates
 for who in 'P11b without G2' 'P11c without G2' 'P18 without G1 and G2' 'P5b without G6'; do
 	is "$who: the key can be read" "${answers[$who]-}" KEY
 done
-# A file system that counts its inodes' generations from 0, or lets a user say, is what needs G3 or G5.
-is "E8 without G3 and G5: the generation of the layer's inode tells" \
+# G3 or G5 is needed for file systems that count the generations of their inodes from 0, or that let a
+# user choose them.
+is "E8 without G3 and G5: the generation of the layer's inode makes the difference" \
 	"${answers[E8 without G3 and G5]-}" read:EACCES
 is 'P2 without G5: it is another file' "${answers[P2 without G5]-}" read:EACCES
 unload_module

@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * set-exe: attacks that make X the executable of a program that is not X, by prctl(2).
+ * set-exe: attacks that use prctl(2) to make X the executable of a process that
+ * does not run X.
  *
  *	set-exe ROW WHAT [COMMAND...]
  *
- * P11	from a user namespace, staying inside
- * P11b	from a child in a user namespace, which shares the memory; who asks was never inside
- * P11c	the same with a descriptor of X that COMMAND... sends to its descriptor 3
- * P11d	the same with the descriptor of X that binfmt_misc gives to the interpreter of COMMAND..., by
- *	tracing that from its start
- * P11d-early	the same, and it waits for the end of its input with that descriptor
+ * P11	from a user namespace; the request is made inside it
+ * P11b	from a child that is in a user namespace and shares the memory; the
+ *	process that makes the request was never inside
+ * P11c	the same with a descriptor of X that COMMAND... sends over the socket
+ *	that is its descriptor 3
+ * P11d	the same with the descriptor of X that binfmt_misc gives to the
+ *	interpreter of COMMAND...; the attacker traces COMMAND from its start
+ * P11d-early	the same, but it waits for the end of its input while it holds
+ *	that descriptor
  * P12	with CAP_SYS_RESOURCE
- * P12b	as P11b, with a message queue for X, which mq_open(2) opens with whatever flags
- * P12c	the same with a terminal, by TIOCGPTPEER
- * P21b	as root: as P11b, as user 1000, with a descriptor of the file COMMAND/x on XFS, by its handle
+ * P12b	as P11b, with a message queue in the place of X: mq_open(2) accepts any
+ *	flags
+ * P12c	the same with a terminal, opened by TIOCGPTPEER
+ * P21b	run as root: as P11b, as user 1000, with a descriptor of the file
+ *	COMMAND/x on XFS, opened by its handle
  *
- * On stderr it says with which flags the descriptor of X is open, and what the kernel then thinks
- * this program is.
+ * It prints to stderr the flags with which the descriptor of X is open, and the
+ * executable of this process as the kernel shows it after the attack.
  *
  * gcc: -static
  */
@@ -34,8 +40,9 @@
 #define FMODE_EXEC	040	/* the kernel's __FMODE_EXEC */
 
 /*
- * The kernel wants addresses that make sense; nobody needs them to be the old ones. EACCES is what it
- * says of a file that cannot be executed: an answer, and no step that went wrong.
+ * The kernel requires plausible addresses; they need not be the old ones. For a
+ * file that cannot be executed it returns EACCES: that is a result of the
+ * attack, not a step that failed.
  */
 static int set_mm_map(void *arg)
 {
@@ -73,7 +80,7 @@ static void set_from_child(int fd)
 		exit(1);	/* the child has said why */
 }
 
-/* Run a command that sends us a descriptor. */
+/* Run a command, and return the descriptor that it sends to us. */
 static int descriptor_from(char **command)
 {
 	int pair[2];
@@ -91,7 +98,10 @@ static int descriptor_from(char **command)
 	return receive_fd(pair[0]);
 }
 
-/* Run a command under our eyes, and take the descriptor that the kernel opened for its interpreter. */
+/*
+ * Run a command and trace it, and take the descriptor that the kernel opened
+ * for the command's interpreter.
+ */
 static int execfd_of(char **command)
 {
 	Elf64_auxv_t aux[64];
@@ -143,7 +153,7 @@ static int terminal(void)
 	return check("TIOCGPTPEER", ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | FMODE_EXEC));
 }
 
-/* <xfs/xfs_fs.h> is in no package that everybody has. */
+/* Most systems do not have <xfs/xfs_fs.h> installed. */
 struct xfs_request {
 	unsigned int fd;
 	const char *path;
@@ -221,7 +231,7 @@ int main(int argc, char **argv)
 	while (!strcmp(row, "P11d-early") && getchar() != EOF)
 		;
 
-	forget_executable();	/* else the kernel refuses: EBUSY */
+	forget_executable();	/* otherwise the kernel refuses with EBUSY */
 	if (!strcmp(row, "P11")) {
 		enter_user_ns(0);
 		set_mm_map(&fd);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * two-faces: a file system (FUSE) with one program in it, "x", that shows one thing to who runs it and
- * another one to who hashes it.
+ * two-faces: a FUSE file system with one program in it, "x". Its reads return
+ * one program when it is executed, and another program when it is hashed.
  *
  *	two-faces DIRECTORY OPTIONS FIRST SECOND
  *
- * It has the bytes of the file FIRST until somebody looks for a file "swap", and then those of the
- * file SECOND. Once somebody has looked for "silence", it never answers again. OPTIONS are those of
- * FUSE. Whoever mounts it, user 1000 serves it.
+ * "x" has the bytes of the file FIRST until a file named "swap" is looked up,
+ * and the bytes of the file SECOND from then on. After a file named "silence"
+ * was looked up, the file system never answers again. OPTIONS are options of
+ * FUSE. The file system is served by user 1000, also if another user mounts it.
  *
  * gcc: -Wl,--no-as-needed -lfuse3
  */
@@ -24,7 +25,7 @@ static struct face {
 static struct face *shown = faces;
 static int silent;
 
-/* In one thread, so nobody else is answered either. */
+/* There is one thread only, so no other request is answered either. */
 static void answer(void)
 {
 	while (silent)
@@ -53,7 +54,10 @@ static int look(const char *path, struct stat *st, struct fuse_file_info *info)
 	return -ENOENT;
 }
 
-/* direct_io: each read(2) comes here, whatever is mapped; what is mapped stays. */
+/*
+ * direct_io: each read(2) reaches this server, also of a file that is mapped.
+ * The mapped pages keep their old contents.
+ */
 static int open_x(const char *path, struct fuse_file_info *info)
 {
 	(void)path;

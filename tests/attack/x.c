@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * x: the victim, "program X" of the attack table: asks for its key and prints it.
+ * x: the victim, "program X" of the attack table. It requests its key and
+ * prints the key.
  *
- *	x [-d|-m] [WHAT [KEYRING]]	ask.h says what WHAT is; KEYRING is a serial number
+ *	x [-d|-m] [WHAT [KEYRING]]
  *
- * -d: it deletes its own file before
- * -m: it leaves for a mount namespace of its own before
+ * WHAT is described in ask.h; KEYRING is a serial number.
+ *
+ * -d: it deletes its own file first
+ * -m: it enters a new mount namespace first
  */
 #define _GNU_SOURCE
 #include <sched.h>
