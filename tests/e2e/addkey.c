@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * addkey: add_key(2) or request_key(2) with any bytes, and the errno by name.
+ * addkey: call add_key(2) or request_key(2) with any bytes, and print the errno
+ * by name.
  *
  *	addkey [-r] [-x] [-n LEN] [-b ARGUMENT] TYPE DESCRIPTION PAYLOAD KEYRING
  *
- * -r: request_key(2), with PAYLOAD as its callout information (which ends at the first NUL)
+ * -r: call request_key(2), with PAYLOAD as its callout information (which ends
+ *	at the first NUL)
  * -x: PAYLOAD is hexadecimal
- * -n LEN: the payload is PAYLOAD repeated and cut to LEN bytes
- * -b ARGUMENT: "type", "description" or "payload" points to where nothing is; "null": the payload is
- *	NULL, and its length is that of PAYLOAD
- * KEYRING: @t @p @s @u @us, a serial number, or 0 for none (request_key)
+ * -n LEN: the payload is PAYLOAD, repeated and cut to LEN bytes
+ * -b ARGUMENT: a bad pointer: "type", "description" or "payload" points to
+ *	unmapped memory; with "null", the payload is NULL, and its length is the
+ *	length of PAYLOAD
+ * KEYRING: @t @p @s @u @us, a serial number, or 0 for no keyring (request_key)
  *
- * Prints the key's serial, or, with exit status 1, the errno's name.
+ * Prints the serial number of the key; or, with exit status 1, the name of the
+ * errno.
  */
 #define _GNU_SOURCE
 #include <errno.h>

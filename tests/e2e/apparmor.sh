@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# apparmor.sh: a program that AppArmor confines has the keys that it has unconfined.
+# apparmor.sh: a program has the same keys with and without an AppArmor profile.
 #
 # vm: boot tpm=golden
 
@@ -11,18 +11,18 @@ plan_later
 ok 'the module loads' load_module
 program=/srv/confined
 install -m 755 "$DERIVED/bin/confined" $program
-# keys PROFILE: what the program may read, and its keys
+# keys PROFILE: print which files the program may read, and its keys
 keys() { $program "$1" '32 path' '32 csum' '32 path,csum' 2>&1; }
 
-unlike 'the kernel is not told which security modules it shall have' "$(cat /proc/cmdline)" '(lsm|security|apparmor)='
-is 'and AppArmor is on' "$(cat /sys/module/apparmor/parameters/enabled)" Y
+unlike 'the command line does not choose security modules' "$(cat /proc/cmdline)" '(lsm|security|apparmor)='
+is 'AppArmor is on' "$(cat /sys/module/apparmor/parameters/enabled)" Y
 free=$(keys -)
-is 'unconfined, everything can be read' "$(head -n 2 <<<"$free")" '/proc/self/exe can be read
+is 'unconfined, the program can read both files' "$(head -n 2 <<<"$free")" '/proc/self/exe can be read
 /etc/shadow can be read'
 free=$(sed -n '3,$p' <<<"$free")
-is 'and there are three keys' "$(sort -u <<<"$free" | grep -cE '^x [0-9a-f]{64}$')" 3
+is 'unconfined, it has three keys' "$(sort -u <<<"$free" | grep -cE '^x [0-9a-f]{64}$')" 3
 
-# Nothing of it is about keys, and the second one forbids the program to read itself.
+# The profiles do not mention keys. The second one forbids the program to read its own file.
 cat >/run/profiles <<'END_OF_PROFILES'
 abi <abi/4.0>,
 profile derived-attached /srv/confined {
@@ -37,11 +37,11 @@ profile derived-blind {
 }
 END_OF_PROFILES
 ok 'profiles are loaded' apparmor_parser --replace --skip-cache /run/profiles
-like 'and enforced' "$(cat /sys/kernel/security/apparmor/profiles)" '^derived-attached \(enforce\)$'
-is 'confined by where it is: the keys are the same' "$(keys -)" "/proc/self/exe can be read
+like 'the profiles are enforced' "$(cat /sys/kernel/security/apparmor/profiles)" '^derived-attached \(enforce\)$'
+is 'confined by the profile for its path: the keys are the same' "$(keys -)" "/proc/self/exe can be read
 /etc/shadow EACCES
 $free"
-is 'confined so that it cannot read itself: the keys are the same' "$(keys derived-blind)" "/proc/self/exe EACCES
+is 'confined so that it cannot read its own file: the keys are the same' "$(keys derived-blind)" "/proc/self/exe EACCES
 /etc/shadow EACCES
 $free"
 

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bus.sh: a listener on the TPM's bus does not learn K_root, unless the administrator allows it
-# (require_encryption=0).
+# bus.sh: an eavesdropper on the TPM's bus does not learn the root secret, unless the administrator
+# allows it (require_encryption=0).
 #
-# swtpm writes down every byte that crosses; bus.observer beside this looks at that, on the host.  In
-# the second boot an error is forged whenever a session is to be started.  By default that gives the
-# listener nothing; then, with require_encryption=0, the same search finds K_root.
+# swtpm logs every byte that crosses the bus; bus.observer searches that log on the host. In the second
+# boot, an error is forged as the answer to every command that starts a session. By default, this
+# gives the eavesdropper nothing. Then, with require_encryption=0, the same search finds the root
+# secret.
 #
 # vm: boot tpm=golden
 # vm: boot tpm=golden proxy="StartAuthSession:rc=0x2c4"
@@ -22,18 +23,20 @@ plan_later
 clear=
 if [ "$BOOT" -eq 2 ]; then
 	ok 'with a forged error the module loads' load_module
-	errno_is 'a request is refused' EOPNOTSUPP derived first '64 path,noread bus v1' @u
+	errno_is 'with a forged error a request is refused' EOPNOTSUPP derived first '64 path,noread bus v1' @u
 	echo 1 >$parameters/forget
-	errno_is 'so is another, for which the TPM is asked anew' EOPNOTSUPP derived second '32 csum' @u
+	errno_is 'a second request, with a new fetch, is refused, too' EOPNOTSUPP derived second '32 csum' @u
 	unload_module
 	ok 'with a forged error the module loads with root=transient' load_module root=transient
-	errno_is 'then a request is refused, too' EOPNOTSUPP derived third '64 path,noread bus v1' @u
+	errno_is 'with root=transient a request is refused, too' EOPNOTSUPP derived third '64 path,noread bus v1' @u
 	like 'nothing was fetched' "$(cat $parameters/status)" '^root: transient, never fetched$'
 	unload_module
-	like 'the TPM was asked three times for what a session begins with, and for nothing of the root' \
+	like 'the TPM was asked three times for a null primary key, and never for the root secret' \
 		"$(ask_observer commands)" '^([3-9]|[1-9][0-9]) null primary keys, 0 of the owner, 0 HMACs$'
-	like 'no piece of K_root has crossed the bus' "$(ask_observer root)" '^0 times, 0 of 25 pieces, in [0-9]{4,} bytes$'
-	like 'nor has the request' "$(ask_observer text 'derived-keys v1 root')" '^0 times, 0 of 13 pieces, '
+	like 'no piece of the root secret has crossed the bus' "$(ask_observer root)" \
+		'^0 times, 0 of 25 pieces, in [0-9]{4,} bytes$'
+	like 'the input of the HMAC has not crossed the bus either' "$(ask_observer text 'derived-keys v1 root')" \
+		'^0 times, 0 of 13 pieces, '
 	clear=require_encryption=0
 fi
 
@@ -41,33 +44,33 @@ fi
 ok 'the module loads' load_module $clear
 ok 'a key is made' keyctl add derived first '64 path,noread bus v1' @u
 echo 1 >$parameters/forget
-ok 'another, for which the root is fetched anew' keyctl add derived second '32 csum' @u
+ok 'a second key is made, with a new fetch' keyctl add derived second '32 csum' @u
 first=$(status session)
 unload_module
 ok 'the module loads with root=transient' load_module root=transient $clear
 for name in third fourth; do
 	ok "the $name key is made" keyctl add derived $name '64 path,noread bus v1' @u
 done
-is 'it is the golden root' "$(status 'root check')" \
+is 'the root secret is the golden one' "$(status 'root check')" \
 	"$(awk '$1 == "root" && $2 == "golden" { print $3 }' "$DERIVED/tests/vectors/golden.tsv")"
 
 seen=$(ask_observer root)
 note "K_root: $seen"
-# What the HMAC is computed over is no secret, and is found by the same search.
-like 'the request has crossed the bus four times' "$(ask_observer text 'derived-keys v1 root')" \
+# The input of the HMAC is not secret. The same search finds it.
+like 'the input of the HMAC has crossed the bus four times' "$(ask_observer text 'derived-keys v1 root')" \
 	'^4 times, 13 of 13 pieces, in [0-9]{4,} bytes$'
 case $BOOT in
 1)
 	like 'the session is encrypted' "$first" "^(own|the kernel's), the TPM's answer is encrypted on its bus\$"
-	like 'no piece of K_root has crossed the bus' "$seen" '^0 times, 0 of 25 pieces, in [0-9]{4,} bytes$'
+	like 'no piece of the root secret has crossed the bus' "$seen" '^0 times, 0 of 25 pieces, in [0-9]{4,} bytes$'
 	is 'the four encrypted answers differ' "$(ask_observer answers)" '4 answers, 4 different, 0 plain'
 	;;
 2)
 	is 'there is no session' "$first" "password, the TPM's answer crosses its bus unencrypted"
-	like 'K_root has crossed the bus four times' "$seen" '^4 times, 25 of 25 pieces, in [0-9]{4,} bytes$'
-	is 'the four answers are K_root' "$(ask_observer answers)" '4 answers, 1 different, 4 plain'
+	like 'the root secret has crossed the bus four times' "$seen" '^4 times, 25 of 25 pieces, in [0-9]{4,} bytes$'
+	is 'the four answers are the root secret' "$(ask_observer answers)" '4 answers, 1 different, 4 plain'
 	;;
 esac
-is 'both kinds of fetch had the same session' "$(status session)" "$first"
-like 'the TPM was asked four times for the root' "$(ask_observer commands)" ' null primary keys, 4 of the owner, 4 HMACs$'
+is 'both kinds of fetch had the same kind of session' "$(status session)" "$first"
+like 'the TPM was asked four times for the root secret' "$(ask_observer commands)" ' null primary keys, 4 of the owner, 4 HMACs$'
 done_testing

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * confined: ask for derived keys under an AppArmor profile, and show that it bites.
+ * confined: request derived keys under an AppArmor profile, and show that the
+ * profile is in force.
  *
  *	confined PROFILE|- REQUEST...
  *
- * PROFILE is what it changes to first, - nothing. Prints whether it may read its executable then, and
- * /etc/shadow, and for each REQUEST a line as x does.
+ * It first changes to PROFILE, unless that is "-". It then prints whether it
+ * may read its executable and /etc/shadow, and a line for each REQUEST as x.c
+ * does.
  */
 #include <errno.h>
 #include <fcntl.h>

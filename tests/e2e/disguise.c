@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * disguise: become a program whose executable cannot be trusted, then ask for a key.
+ * disguise: become a process whose executable cannot be trusted, then request a
+ * key.
  *
- *	disguise plain|deleted|replaced|memfd|remapped|exe=FILE [REQUEST [TIMES]]
+ *	disguise plain|deleted|replaced|memfd|remapped|exe=FILE [REQUEST
+ *	[TIMES]]
  *
- * plain:	as it is
- * deleted:	its executable is deleted first
- * replaced:	another file takes its executable's name first
+ * plain:	it changes nothing
+ * deleted:	it deletes its executable first
+ * replaced:	it gives the name of its executable to another file first
  * memfd:	it runs from a memfd
- * remapped:	none of its mappings is of its executable any more, which is what exe= needs
- * exe=FILE:	prctl(PR_SET_MM_EXE_FILE) makes FILE its executable (needs CAP_SYS_RESOURCE)
+ * remapped:	it unmaps its executable first, which exe= needs, too
+ * exe=FILE:	prctl(PR_SET_MM_EXE_FILE) makes FILE its executable (needs
+ *		CAP_SYS_RESOURCE)
  *
- * Prints what /proc/self/exe says, and "ok" or the errno of add_key(2) by name, and how many TIMES
- * the outcome was that one in a row. REQUEST is "32 path" and TIMES is 1 if not given.
+ * Prints the target of /proc/self/exe; then "ok", or the errno of add_key(2) by
+ * name, and how many requests in a row had this outcome. It makes TIMES
+ * requests. The defaults are "32 path" for REQUEST, and 1 for TIMES.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -45,7 +49,7 @@ static void read_exe(void)
 	exe[len] = 0;
 }
 
-/* Put an anonymous copy in the place of each mapping of the executable. */
+/* Replace each mapping of the executable by an anonymous copy. */
 static void remap(void)
 {
 	struct { uintptr_t from, to; int prot; } maps[32];
@@ -91,7 +95,7 @@ static void set_exe(const char *path)
 	close(fd);
 }
 
-/* A copy of the executable, which is left open if it is in memory. */
+/* Make a copy of the executable. A copy in a memfd stays open. */
 static int copy_exe(int out)
 {
 	int in = open(exe, O_RDONLY);

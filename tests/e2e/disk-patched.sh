@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# disk-patched.sh: disk.sh with a dm-crypt that takes keys of type derived (patches/).
+# disk-patched.sh: disk.sh with a dm-crypt that accepts keys of type derived (patches/).
 #
 # vm: boot tpm=golden
 # vm: boot tpm=golden

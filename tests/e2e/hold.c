@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hold: ask for keys, have the observer keep a copy of all memory at once, and then do nothing.
+ * hold: request keys, have the observer keep a copy of all memory at once, and
+ * then do nothing.
  *
  *	hold REQUEST... <>/dev/ttyS3
  *
- * Adds the keys to the thread keyring, if they are not refused, has another process tell the observer
- * "keep" and print its answer, and waits to be killed.
+ * It adds the keys to the thread keyring; a refused request is no error.
+ * Another process tells the observer "keep" and prints its answer. This process
+ * then waits to be killed.
  *
- * So there is no system call between the last request and the wait, nor a page fault, nor is anything
- * allocated: whatever is left on the stack and in free memory is looked at as it was left.
+ * Between the last request and the wait there is no system call, no page fault
+ * and no allocation. So the observer sees the stack and the free memory as the
+ * last request left them.
+ *
  * gcc: -static
  */
 #include <err.h>
@@ -27,7 +31,7 @@ static void have_kept(const atomic_int *now)
 	char answer[200];
 	ssize_t n;
 
-	/* The first write allocates a buffer, the last does not. */
+	/* The first write allocates a buffer. The last one does not. */
 	if (write(STDIN_FILENO, "keep", 4) != 4)
 		err(1, "write");
 	while (!atomic_load(now))

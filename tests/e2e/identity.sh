@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# identity.sh: whose key is whose: program, user, machine and boot, with the real keyctl.
+# identity.sh: which key belongs to which program, user, machine and boot, with the real keyctl.
 #
 # vm: boot tpm=golden
 # vm: boot tpm=golden
@@ -22,7 +22,7 @@ by_user() {
 	as_user "$1" sh -c 'id=$(keyctl add derived test "$1" @s) && keyctl pipe $id | od -An -v -tx1 | tr -d " \n"' sh "$2"
 }
 
-# Two more programs: a copy of keyctl, and one of other contents that keyctl's path had before.
+# Two more programs: a copy of keyctl, and a copy with other contents.
 cp /usr/bin/keyctl /usr/local/bin/keyctl-copy
 cp /usr/bin/keyctl /usr/local/bin/keyctl-other
 echo >>/usr/local/bin/keyctl-other
@@ -38,12 +38,12 @@ $(by_user 1000 '32 path v1')"
 
 case $BOOT in
 1)
-	is 'keys of 14 programs, users, lengths and purposes are 14 keys' \
+	is '14 combinations of program, user, length and purpose have 14 different keys' \
 		"$(tr ' ' '\n' <<<"$all" | sort -u | grep -c '^[0-9a-f]\{64,66\}$')" 14
 	isnt 'a longer key does not begin with the shorter one' "$(key_of keyctl '33 path' | cut -c1-64)" "$path"
-	is 'asked again, the key is the same' "$(key_of keyctl '32 path')" "$path"
+	is 'the same request gives the same key again' "$(key_of keyctl '32 path')" "$path"
 	is 'a key does not depend on its description' "$(key_of keyctl '32 path' @s another)" "$path"
-	is 'nor on the keyring' "$(key_of keyctl '32 path' @u)" "$path"
+	is 'a key does not depend on its keyring' "$(key_of keyctl '32 path' @u)" "$path"
 	is 'csum: a copy at another path gets the same key' "$(key_of keyctl-copy '32 csum')" "$csum"
 	is 'csum,path and path,csum are the same key' "$(key_of keyctl '32 csum,path')" "$both"
 	is 'a user gets the same key again' "$(by_user 1000 '32 path')" "$user"
@@ -51,18 +51,18 @@ case $BOOT in
 	is 'through a symbolic link, the path is that of the program itself' \
 		"$(key_of keyctl-link '32 path')" "$path"
 	ln /usr/bin/keyctl /usr/local/bin/keyctl-hard
-	isnt 'through a hard link it is another path' "$(key_of keyctl-hard '32 path')" "$path"
+	isnt 'through a hard link, the path is another one' "$(key_of keyctl-hard '32 path')" "$path"
 	cp /usr/bin/keyctl /root/keyctl && mount --bind /root/keyctl /usr/local/bin/keyctl-copy
 	isnt 'csum: another program gets another key' "$(key_of keyctl-other '32 csum')" "$csum"
 	umount /usr/local/bin/keyctl-copy
 	cp "$DERIVED/bin/addkey" /root/large && truncate -s 257M /root/large
-	is 'csum: an executable larger than csum_max is too large' \
+	is 'csum: an executable larger than csum_max gets EFBIG' \
 		"$(/root/large derived large '32 csum' @s)" EFBIG
-	like 'path: its size does not matter' "$(/root/large derived large '32 path' @s)" '^[0-9]+$'
+	like 'path: the size of the executable does not matter' "$(/root/large derived large '32 path' @s)" '^[0-9]+$'
 	unload_module && load_module csum_max=1000
-	is 'csum_max= is obeyed' "$("$DERIVED/bin/addkey" derived large '32 csum' @s)" EFBIG
+	is 'the module obeys csum_max=' "$("$DERIVED/bin/addkey" derived large '32 csum' @s)" EFBIG
 	unload_module && load_module
-	is 'after the module was loaded again, the key is the same' "$(key_of keyctl '32 path')" "$path"
+	is 'after the module is loaded again, the key is the same' "$(key_of keyctl '32 path')" "$path"
 
 	mkdir -p /var/keys
 	echo "$all" >/var/keys/all
@@ -71,11 +71,12 @@ case $BOOT in
 	is 'after a reboot with the same TPM, every key is the same' "$all" "$(cat /var/keys/all)"
 	;;
 3)
-	# The directory is as old as the first boot, so the comparison has something to compare.
+	# The first boot has stored the keys, so the comparison has something to compare.
 	is 'the keys of the first boot are there' "$(tr ' ' '\n' </var/keys/all | grep -c '^[0-9a-f]')" 14
 	is "with another machine's TPM, no key is the same" \
 		"$(tr ' ' '\n' <<<"$all" | grep -cFxf <(tr ' ' '\n' </var/keys/all))" 0
-	is 'and there are as many' "$(tr ' ' '\n' <<<"$all" | sort -u | grep -c '^[0-9a-f]\{64,66\}$')" 14
+	is "with another machine's TPM there are 14 different keys, too" \
+		"$(tr ' ' '\n' <<<"$all" | sort -u | grep -c '^[0-9a-f]\{64,66\}$')" 14
 	;;
 esac
 

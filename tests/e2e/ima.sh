@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# ima.sh: a program has the same keys whatever IMA does: without a policy, with one that measures what is
-# executed, with one that appraises it, with another algorithm (ima_hash=); and with and without
-# fs-verity, also below an overlay as composefs makes it. tests/debug/noima.sh is a kernel without IMA.
+# ima.sh: a program has the same keys with every configuration of IMA: without a policy, with a policy
+# that measures executed programs, with a policy that appraises them, and with another algorithm
+# (ima_hash=). It also has the same keys with and without fs-verity, and below an overlay as composefs
+# makes it. tests/debug/noima.sh tests a kernel without IMA.
 #
-# Boot 1 begins without a policy and loads one. Boot 2 has two of the kernel's own from the start. Boots 3
-# and 4 have other algorithms, 4 with a policy.
+# Boot 1 begins without a policy and loads one. Boot 2 has two built-in policies of the kernel from the
+# start. Boots 3 and 4 have other algorithms, and boot 4 also a policy.
 #
 # vm: boot tpm=golden
 # vm: boot tpm=golden timeout=300 args="ima_policy=tcb|appraise_tcb ima_appraise=fix"
@@ -18,30 +19,31 @@
 
 plan_later
 ok 'the module loads' load_module
-at=/srv/ima		# a file system that knows fs-verity
+at=/srv/ima		# a file system with fs-verity
 ima=/sys/kernel/security/ima
 
-# keys PROGRAM: one on each line
+# keys PROGRAM: print its keys, one on each line
 keys() {
-	local words
-	for words in path csum path,csum; do
-		"$1" "32 $words"
+	local options
+	for options in path csum path,csum; do
+		"$1" "32 $options"
 	done
 }
-# How often a program's measurement is in IMA's list.
+# measured FILE: print how often IMA's list has a measurement of the file.
 measured() { grep -cE " sha256:$(sha256sum <"$1" | cut -c1-64) $1( |\$)" $ima/ascii_runtime_measurements; }
-# Give a program to a user, whom the policy knows, with a digest for IMA to find.
+# give USER [ALGORITHM]: make USER, whom the policy names, the owner of the program, and give the program
+# a digest for IMA.
 give() {
 	rm -f $at/x
 	install -o "$1" -m 755 "$DERIVED/bin/x" $at/x
 	[ -z "${2-}" ] || evmctl ima_hash --hashalgo "$2" $at/x >/dev/null 2>&1
 }
 
-# algorithm FILE: of its measurements in IMA's list, the last one.
+# algorithm FILE: print the algorithm of its last measurement in IMA's list.
 algorithm() { sed -n "s|.* ima-[a-z0-9]* \(.*\):[0-9a-f]* $1\( .*\)\?$|\1|p" $ima/ascii_runtime_measurements | tail -n 1; }
 
-# A file as an immutable system has it: an erofs image with names only, which names the contents by
-# their fs-verity digest, over a directory with the contents.
+# Make a file like those of an immutable system: an erofs image that has only names, over a directory
+# with the contents. The image refers to the contents by their fs-verity digest.
 compose() {
 	local digest
 	mkdir -p $at/objects /srv/names /srv/erofs /srv/composed
@@ -59,17 +61,17 @@ mount_composed() {
 	mount -o loop,ro -t erofs $at/names.erofs /srv/erofs
 	mount -t overlay -o ro,metacopy=on,verity=require,lowerdir=/srv/erofs::$at/objects composed /srv/composed
 }
-# Files with fs-verity: on ext4, and below an overlay that requires it.
+# Test files with fs-verity: on ext4, and below an overlay that requires fs-verity.
 with_verity() {
 	local csum
 	csum=$(sed -n 2p <<<"$1")
 	like 'there is a csum key' "$csum" '^x [0-9a-f]{64}$'
 	like 'a file has fs-verity' "$(fsverity measure $at/verity 2>&1)" "^sha256:[0-9a-f]{64} $at/verity$"
-	is 'with fs-verity it is the same csum key' "$($at/verity '32 csum')" "$csum"
+	is 'with fs-verity, the csum key is the same' "$($at/verity '32 csum')" "$csum"
 	modprobe -a loop erofs overlay
 	ok 'an overlay over erofs that requires fs-verity is mounted' mount_composed
 	fails 'its upper layer has no contents' cmp -n 4 /srv/erofs/x "$DERIVED/bin/x"
-	is 'on that it is the same csum key, too' "$(/srv/composed/x '32 csum')" "$csum"
+	is 'on that overlay, the csum key is the same, too' "$(/srv/composed/x '32 csum')" "$csum"
 	umount /srv/composed /srv/erofs
 }
 
@@ -86,12 +88,12 @@ case $BOOT in
 	compose
 	give root
 	keys=$(keys $at/x)
-	is 'without a policy, three keys' "$(sort -u <<<"$keys" | grep -cE '^x [0-9a-f]{64}$')" 3
+	is 'without a policy, the program has three keys' "$(sort -u <<<"$keys" | grep -cE '^x [0-9a-f]{64}$')" 3
 	echo "$keys" >$at/keys
 	is 'without a policy, nothing is measured' "$(measured $at/x)" 0
 	give root sha512
-	like 'a file may say that its digest is a SHA-512' "$(getfattr -e hex -n security.ima $at/x)" '=0x0406'
-	is 'without a policy, nobody minds' "$(keys $at/x)" "$keys"
+	like 'the digest of a file may be a SHA-512' "$(getfattr -e hex -n security.ima $at/x)" '=0x0406'
+	is 'without a policy, the keys are the same with that digest' "$(keys $at/x)" "$keys"
 	with_verity "$keys"
 
 	cat >/run/policy <<'END_OF_POLICY'
@@ -100,42 +102,43 @@ appraise func=BPRM_CHECK fowner=1001
 measure func=BPRM_CHECK fowner=1002 digest_type=verity template=ima-ngv2
 END_OF_POLICY
 	ok 'a policy is loaded' cp /run/policy $ima/policy
-	is 'which does not concern root: the keys are the same' "$(keys $at/x)" "$keys"
+	is "the policy does not apply to root's files: the keys are the same" "$(keys $at/x)" "$keys"
 
 	give 1000
 	is 'measured: the keys are the same' "$(keys $at/x)" "$keys"
-	is 'and it was measured' "$(measured $at/x)" 1
+	is 'IMA has measured the program' "$(measured $at/x)" 1
 	cat "$DERIVED/bin/evil" >$at/x
-	is 'changed in place, it has the key of its new contents' "$($at/x '32 csum')" "$("$DERIVED/bin/evil" '32 csum')"
-	is 'and was measured again' "$(measured $at/x)" 1
+	is 'changed in place, the program has the key of its new contents' \
+		"$($at/x '32 csum')" "$("$DERIVED/bin/evil" '32 csum')"
+	is 'IMA has measured the changed program' "$(measured $at/x)" 1
 	give 1000 sha512
 	is 'measured by SHA-512: the keys are the same' "$(keys $at/x)" "$keys"
-	is 'and it was measured so' "$(algorithm $at/x)" sha512
+	is 'IMA has measured the program by SHA-512' "$(algorithm $at/x)" sha512
 	chown 1002 $at/verity
 	is 'measured by its fs-verity digest: the csum key is the same' "$($at/verity '32 csum')" "$(sed -n 2p $at/keys)"
-	is 'and it was measured so, too' "$(algorithm $at/verity)" verity:sha256
+	is 'IMA has measured the program by its fs-verity digest' "$(algorithm $at/verity)" verity:sha256
 
 	give 1001
-	like 'appraised without a digest, it does not run' "$($at/x '32 path' 2>&1)" 'Permission denied'
+	like 'appraised without a digest, the program does not run' "$($at/x '32 path' 2>&1)" 'Permission denied'
 	give 1001 sha256
 	is 'appraised: the keys are the same' "$(keys $at/x)" "$keys"
 	give 1001 sha512
 	is 'appraised by SHA-512: the keys are the same' "$(keys $at/x)" "$keys"
 	;;
 2)
-	is 'three keys were left by the first boot' "$(sort -u $at/keys | grep -cE '^x [0-9a-f]{64}$')" 3
+	is 'the three keys of the first boot are there' "$(sort -u $at/keys | grep -cE '^x [0-9a-f]{64}$')" 3
 	give root
 	is 'measured and appraised: the keys are the same' "$(keys $at/x)" "$(cat $at/keys)"
-	is 'it was measured' "$(measured $at/x)" 1
-	like 'and IMA gave it a digest, a SHA-256' "$(getfattr -e hex -n security.ima $at/x)" '=0x0404'
+	is 'IMA has measured the program' "$(measured $at/x)" 1
+	like 'IMA has given the program a digest, a SHA-256' "$(getfattr -e hex -n security.ima $at/x)" '=0x0404'
 	with_verity "$(cat $at/keys)"
 	;;
 3|4)
 	hash=$(sed 's/.*ima_hash=\([a-z0-9]*\).*/\1/' /proc/cmdline)
 	give root
 	is "ima_hash=$hash: the keys are the same" "$(keys $at/x)" "$(cat $at/keys)"
-	[ "$BOOT" = 3 ] || is 'and it was measured' "$(algorithm $at/x)" "$hash"
-	like 'IMA has that algorithm' "$(head -n 1 $ima/ascii_runtime_measurements)" " $hash:[0-9a-f]+ boot_aggregate"
+	[ "$BOOT" = 3 ] || is "IMA has measured the program by $hash" "$(algorithm $at/x)" "$hash"
+	like 'IMA uses that algorithm' "$(head -n 1 $ima/ascii_runtime_measurements)" " $hash:[0-9a-f]+ boot_aggregate"
 	with_verity "$(cat $at/keys)"
 	;;
 esac

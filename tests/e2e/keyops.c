@@ -1,27 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * keyops: what is hard to do with keyctl(1): one process that adds, shows and reads, or many.
+ * keyops: operations on keys that are hard to do with keyctl(1): one process
+ * that adds, shows and reads a key, or many processes.
  *
  *	keyops add DESCRIPTION REQUEST KEYRING [PAUSE]
- *		add a derived key and print, on one line each: its serial, what /proc/keys says
- *		of it (from its description on), its bytes in hexadecimal. Then sleep PAUSE seconds.
+ *		add a derived key and print, on one line each: its serial
+ *		number, its line in /proc/keys (from its description on), and
+ *		its bytes in hexadecimal. Then sleep PAUSE seconds
  *	keyops read SERIAL
  *		read a key and print its bytes in hexadecimal
  *	keyops wait TYPE REQUEST SECONDS
- *		add a key, have it expire in SECONDS, and read it until SECONDS + 3 have passed;
- *		print each new outcome: "ok", or the errno
+ *		add a key that expires in SECONDS, and read it until SECONDS + 3
+ *		have passed; print each new outcome: "ok", or the errno
  *	keyops hold PROCESSES KEYS REQUEST
- *		each process adds KEYS keys, to keyrings of its own and to the user keyring; print
- *		"ready", wait for a line on stdin, read all, and print how often each outcome was;
- *		wait for the end of stdin, and leave
+ *		each process adds KEYS keys, to keyrings of its own and to the
+ *		user keyring; print "ready", wait for a line on stdin, read all
+ *		keys, and print the count of each outcome; wait for the end of
+ *		stdin, and exit
  *	keyops storm REQUEST BYTES
- *		until stdin ends, add a key and read it; print how often each outcome was ("other" is
- *		a key that is not BYTES, in hexadecimal)
+ *		until stdin ends, add a key and read it; print the count of each
+ *		outcome ("other" is a key with other bytes than BYTES, which is
+ *		hexadecimal)
  *	keyops crowd PROCESSES REQUEST
- *		all processes at once add a key crowd-N to the session keyring; print how often each
- *		outcome was: bytes in hexadecimal, or the errno
+ *		all processes at once add a key crowd-N to the session keyring;
+ *		print the count of each outcome: bytes in hexadecimal, or the
+ *		errno
  *
- * An errno is printed by name, in place of what was asked for.
+ * If an operation fails, the name of the errno is printed in place of its
+ * result.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -67,7 +73,7 @@ static key_serial_t add(const char *description, const char *request, key_serial
 	return add_key("derived", description, request, strlen(request), ring);
 }
 
-/* The key's bytes in hexadecimal, or the errno's name. */
+/* Returns the key's bytes in hexadecimal, or the name of the errno. */
 static const char *read_hex(key_serial_t key)
 {
 	static char hex[2 * MAX_KEY + 1];
@@ -108,7 +114,7 @@ static void print_shown(key_serial_t key)
 	fclose(keys);
 }
 
-/* How often each outcome was. */
+/* The count of each outcome. */
 static struct { char text[2 * MAX_KEY + 16]; unsigned int count; } outcomes[MAX_OUTCOMES];
 
 static void count(const char *text)
@@ -135,7 +141,7 @@ static void print_counts(void)
 	fflush(stdout);
 }
 
-/* Count what the children have written, one outcome on each line. */
+/* Count the outcomes that the children have written, one on each line. */
 static void count_lines(int from, int lines)
 {
 	FILE *file = fdopen(from, "r");
@@ -284,7 +290,7 @@ static void do_crowd(char **argv)
 			continue;
 		snprintf(name, sizeof(name), "crowd-%d", i);
 		close(start[1]);
-		if (read(start[0], &byte, 1))		/* until all are there */
+		if (read(start[0], &byte, 1))		/* until all are ready */
 			_exit(1);
 		key = add(name, argv[1], KEY_SPEC_SESSION_KEYRING);
 		dprintf(results[1], "%s\n", key < 0 ? strerrorname_np(errno) : read_hex(key));

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * memsearch: where a file has any of many strings of eight bytes, at any offset.
+ * memsearch: find any of many strings of eight bytes in a file, at any offset.
  *
  *	memsearch FILE <NEEDLES
  *
- * NEEDLES is any number of strings of eight bytes, one behind the other. Prints "searched BYTES",
- * those in holes of the file included, which cannot match; then for each match, ascending, the
- * offset in FILE and the needle's number, from 0. A needle given twice matches twice.
+ * NEEDLES is any number of strings of eight bytes, without separators. Prints
+ * "searched BYTES"; BYTES includes the holes of the file, which cannot match.
+ * Then it prints for each match, in ascending order, the offset in FILE and the
+ * number of the needle, from 0. A needle that is given twice matches twice.
  *
- * Runs on the host, whose C library may be older: hence
+ * It runs on the host, whose C library may be older, and is therefore static.
+ *
  * gcc: -static
  */
 #define _GNU_SOURCE
@@ -47,7 +49,7 @@ static int compare(const void *a, const void *b)
 	return x->number < y->number ? -1 : 1;
 }
 
-/* The filter has said maybe. */
+/* Search for the needle, after the filter has reported a possible match. */
 static void look_up(off_t offset, uint64_t value)
 {
 	size_t low = 0, high = count, middle;
@@ -96,7 +98,10 @@ int main(int argc, char **argv)
 
 	for (end = 0; (begin = lseek(fd, end, SEEK_DATA)) >= 0;) {
 		end = lseek(fd, begin, SEEK_HOLE);
-		/* What begins before a hole and ends in it, or the other way round, counts. */
+		/*
+		 * A string that begins before a hole and ends in it counts, and
+		 * the reverse.
+		 */
 		begin = begin > 7 ? begin - 7 : 0;
 		for (i = begin; i < end && i <= size - (off_t)sizeof(value); i++) {
 			memcpy(&value, map + i, sizeof(value));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * process-1: have process 1 make system calls, by ptrace(2), while it waits in one.
+ * process-1: make process 1 call system calls, by ptrace(2), while it waits in
+ * a system call of its own.
  *
  *	process-1 NUMBER:ARGUMENT...
  *
- * The argument is a number, if it begins with a digit, or else a string. Prints what each call
- * returned.
+ * An ARGUMENT that begins with a digit is a number; any other is a string.
+ * Prints the return value of each call.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -34,7 +35,9 @@ static void copy(void *to, unsigned long from_remote, size_t len)
 		err(1, "process_vm_readv");
 }
 
-/* Make the call by the instruction that process 1 is in. */
+/*
+ * Make the call with the system call instruction that process 1 is waiting in.
+ */
 static long call(const struct user_regs_struct *at, const char *what)
 {
 	struct user_regs_struct regs = *at;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * snapshot: write the image into which the machine hibernates to a file, and go on.
+ * snapshot: write the hibernation image of the machine to a file, and go on.
  *
  *	snapshot FILE
  *
- * As a program does that hibernates the machine: Documentation/power/userland-swsusp.rst.
+ * It works like a program that hibernates the machine; see
+ * Documentation/power/userland-swsusp.rst in the kernel.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -39,7 +40,7 @@ int main(int argc, char **argv)
 	}
 	if (n < 0 || fsync(file))
 		err(1, "the image");
-	/* Thaws the others. */
+	/* Thaw the other processes. */
 	close(snapshot);
 	printf("%zu pages\n", pages);
 	return 0;
