@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# log.sh: the kernel log says why a request is refused, once a minute, on one line, and never a secret.
+# log.sh: the kernel log gives the reason of a refused request, once a minute, on one line, and it never
+# contains a secret.
 #
 # vm: boot tpm=golden timeout=300
 # vm: boot tpm=golden args="ima_hash=sha512"
-# vm: long[7.3] minutes pass, for lines that are to be few
+# vm: long[7.3] minutes pass, because the lines are rate-limited
 
 . "$DERIVED/tests/lib/lib.sh"
 
@@ -14,11 +15,11 @@ bin=$DERIVED/bin
 wrong=0123456789abcdef
 many=51
 
-# The log as it is: dmesg(1) escapes by itself, and would hide that the module does not.
+# The raw log: dmesg(1) escapes characters itself, and would hide a module that does not.
 mark() { klog_mark; echo 'log.sh: here' >/dev/kmsg; }
 raw_since_mark() { busybox dmesg | sed -E 's/^\[ *[0-9.]+\] //' | sed "1,/^$klog_last\$/d"; }
-# What is new since mark, but for how deep a stack was, which a debug kernel says of a process that ends
-# (CONFIG_DEBUG_STACK_USAGE).  The line that mark wrote shows that there is something to be read.
+# Print the new lines since mark, but not the lines that a debug kernel prints about the stack of a
+# process that ends (CONFIG_DEBUG_STACK_USAGE). The line of mark itself shows that the log can be read.
 news() {
 	local text
 	text=$(raw_since_mark)
@@ -26,7 +27,7 @@ news() {
 	grep -vE -e '^log.sh: here$' -e '^[^:]* used greatest stack depth: [0-9]+ bytes left$' <<<"$text"
 }
 
-# says DESC UID PATH REASON: all that is new is this one line.  REASON is a regular expression.
+# says DESC UID PATH REASON: this line is the only new one. REASON is a regular expression.
 says() {
 	local desc=$1 new
 	new=$(news)
@@ -35,12 +36,13 @@ says() {
 want: 'derived: uid $2, \"$3\": refused: $4'"
 }
 
-# says_among DESC PATH REASON: one of the new lines is this; others are the kernel's own.
+# says_among DESC PATH REASON: this line is among the new ones; the kernel itself may have logged others.
 says_among() {
 	like "$1" "$(news)" "^derived: uid 0, \"$2\": refused: $3\$"
 }
 
-# refused DESC OUTPUT PATH ERRNO UID REASON: what a program saw that asked many times, and the one line for it.
+# refused DESC OUTPUT PATH ERRNO UID REASON: check the output of a program that made many requests, and
+# their one line in the log.
 refused() {
 	is "$1: $4, each time" "$2" "$3
 $4 $many"
@@ -57,14 +59,14 @@ identities() {
 	mark
 	out=$(as_user 1001 unshare -U "$bin/addkey" derived x '32 path' @s)
 	is 'the same for another user and program: no line within the minute' "$out$(news)" EPERM
-	is 'outside of it the user is served' "$(as_user 1000 "$bin/disguise" plain)" "$bin/disguise
+	is 'outside of the user namespace, the user is served' "$(as_user 1000 "$bin/disguise" plain)" "$bin/disguise
 ok 1"
 
 	mark
 	out=$("$bin/disguise" exe=/usr/bin/sleep '32 path' $many)
 	refused 'an executable that prctl() put there' "$out" "$(realpath /usr/bin/sleep)" EPERM 0 \
 		'its executable was not put there by execve\(\) in the initial user namespace \(G2\)'
-	is 'csum is refused the same' "$("$bin/disguise" exe=/usr/bin/sleep '32 csum' | tail -n 1)" 'EPERM 1'
+	is 'an executable that prctl() put there: csum is refused, too' "$("$bin/disguise" exe=/usr/bin/sleep '32 csum' | tail -n 1)" 'EPERM 1'
 	is 'without prctl() the same program is served' "$("$bin/disguise" remapped)" "$bin/disguise
 ok 1"
 	is 'prctl() with its own executable is refused' "$("$bin/disguise" "exe=$bin/disguise" | tail -n 1)" 'EPERM 1'
@@ -80,9 +82,9 @@ ok 1"
 	is 'an executable in a memfd: EPERM' "$("$bin/disguise" memfd)" '/memfd:disguise (deleted)
 EPERM 1'
 	is 'csum from a memfd: EPERM' "$("$bin/disguise" memfd '32 csum' | tail -n 1)" 'EPERM 1'
-	is 'they are of one cause: no second line' "$(news)" ''
+	is 'these have the same cause: no second line' "$(news)" ''
 	cp "$bin/disguise" "$named"
-	is 'a file that is just named like a deleted one is served' "$("$named" plain)" \
+	is 'a file that only has a name like a deleted file is served' "$("$named" plain)" \
 		'/root/gone (deleted)
 ok 1'
 	cat >/root/too-long.py <<-'END'
@@ -122,11 +124,11 @@ ok 1'
 
 	mark
 	errno_is 'logon: EINVAL' EINVAL derived x '32 path,logon' @s
-	says 'logon: one line in the log, which says what to type' 0 "$bin/addkey" \
+	says 'logon: one line in the log, with the right command' 0 "$bin/addkey" \
 		'the option logon is for request_key\(2\): keyctl request2 .*'
 }
 
-# A program whose last block cannot be read from the disk, which it does not need to run.
+# A program whose last block cannot be read from the disk. It can run without that block.
 unreadable() {
 	local image=/root/bad.img at=/mnt/bad sectors last loop
 
@@ -138,29 +140,29 @@ unreadable() {
 	cp "$bin/disguise" $at/bad
 	head -c 1M /dev/urandom >>$at/bad
 	sync
-	# The last extent: physical end, in sectors.
+	# The physical end of the last extent, in sectors.
 	last=$(filefrag -b512 -v $at/bad | sed -n 's/^ *[0-9]*: *[0-9]*\.\. *[0-9]*: *[0-9]*\.\. *\([0-9]*\):.*/\1/p' | tail -n 1)
 	umount $at
-	[ "${last:-0}" -gt 0 ] || fail 'the place of a file on the disk is known' "$last"
+	[ "${last:-0}" -gt 0 ] || fail 'the place of the file on the disk is known' "$last"
 	last=$((last / 8 * 8)) sectors=$((32 * 2048)) loop=$(losetup --find --show $image)
 	ok 'a disk has a block that cannot be read' env DM_DISABLE_UDEV=1 dmsetup create bad --table "0 $last linear $loop 0
 $last 8 error
 $((last + 8)) $((sectors - last - 8)) linear $loop $((last + 8))"
-	ok 'it is mounted' mount /dev/mapper/bad $at
+	ok 'that disk is mounted' mount /dev/mapper/bad $at
 	fails 'the end of the file cannot be read' cat $at/bad
-	like 'because of the disk' "$(tail -n 1 <<<"$out" | tr -d '\0')" 'Input/output error'
+	like 'the error comes from the disk' "$(tail -n 1 <<<"$out" | tr -d '\0')" 'Input/output error'
 	mark
-	is 'csum of a program that cannot be read whole' "$($at/bad plain '32 csum' $many)" "$at/bad
+	is 'csum of a program that cannot be read completely' "$($at/bad plain '32 csum' $many)" "$at/bad
 EOPNOTSUPP $many"
-	says_among 'csum of a program that cannot be read whole: a line in the log' "$at/bad" \
+	says_among 'csum of a program that cannot be read completely: a line in the log' "$at/bad" \
 		'csum: its executable cannot be read \(errno 5\)'
-	is 'path is served' "$($at/bad plain '32 path' | tail -n 1)" 'ok 1'
+	is 'path of a program that cannot be read completely is served' "$($at/bad plain '32 path' | tail -n 1)" 'ok 1'
 	umount $at
 	DM_DISABLE_UDEV=1 dmsetup remove bad
 	losetup --detach "$loop"
 }
 
-# The package of a program is installed again while its key lives.
+# The package of a program is installed again while a key of the program exists.
 replaced() {
 	local id
 	cp /usr/bin/keyctl /root/reads
@@ -169,15 +171,15 @@ replaced() {
 	cp /usr/bin/keyctl /root/reads.new
 	mv /root/reads.new /root/reads
 	mark
-	like 'installed again, it does not' "$(/root/reads read "$id" 2>&1)" 'Permission denied'
+	like 'installed again, the program cannot read its key' "$(/root/reads read "$id" 2>&1)" 'Permission denied'
 	says 'the log says that its file was replaced' 0 /root/reads \
 		'reads a key that was derived before its executable was replaced'
 	id=$(/root/reads add derived replaced '32 path' @s)
-	like 'a key that it adds again can be read' "$(/root/reads read "$id" 2>&1)" '^32 bytes of data in key:$'
+	like 'the program can read a key that it adds now' "$(/root/reads read "$id" 2>&1)" '^32 bytes of data in key:$'
 	keyctl unlink "$id" @s
 }
 
-# Process 1 leaves the fs_struct with which the kernel started it, for another root directory.
+# Process 1 leaves the fs_struct that the kernel started it with, and enters another root directory.
 process_1() {
 	local root=/run/root CLONE_FS=0x200 chdir=80 chroot=161 unshare=272
 
@@ -189,24 +191,24 @@ process_1() {
 	is 'in a chroot a program is refused' "$(chroot $root /root/moved '32 path')" 'x EPERM'
 	is 'process 1 moves to another root directory' "$("$bin/process-1" $unshare:$CLONE_FS $chroot:$root 2>&1)" $'0\n0'
 	reload
-	is 'there, programs are refused' "$(chroot $root /root/moved '32 path')" 'x EPERM'
-	says 'and the log says that it is process 1 that moved' 0 /root/moved \
+	is 'programs in the new root directory are refused' "$(chroot $root /root/moved '32 path')" 'x EPERM'
+	says 'the log says that process 1 has moved' 0 /root/moved \
 		'process 1 has another root directory than the kernel gave it, so its programs look like those of a container \(G6\)'
-	is 'process 1 comes back' "$("$bin/process-1" $chdir:.. $chroot:. $chdir:/root 2>&1)" $'0\n0\n0'
-	like 'and a program is served' "$(/root/moved '32 path')" '^x [0-9a-f]{64}$'
+	is 'process 1 moves back' "$("$bin/process-1" $chdir:.. $chroot:. $chdir:/root 2>&1)" $'0\n0\n0'
+	like 'programs are served again' "$(/root/moved '32 path')" '^x [0-9a-f]{64}$'
 	umount $root
 }
 
 a_minute_later() {
 	local left=$((minute - EPOCHSECONDS))
-	note "$left s are left of the minute"
+	note "the minute ends in $left s"
 	mark
 	[ $left -le 0 ] || sleep $left
 	as_user 1000 unshare -U "$bin/disguise" plain '32 path' $many >/dev/null
-	says 'after a minute there is a line again, just one' 1000 "$bin/disguise" 'in a user namespace \(G1\)'
+	says 'after a minute there is one line again' 1000 "$bin/disguise" 'in a user namespace \(G1\)'
 }
 
-# Each path anew: loading the module again ends the minute.
+# Load the module again for each path: that resets the rate limits.
 reload() { unload_module && load_module && mark; }
 
 escaped() {
@@ -217,23 +219,23 @@ escaped() {
 	mkdir -p "${path%/*}"
 	cp "$bin/addkey" "$path"
 	reload
-	is 'a program of a wild path is refused' "$("$path" derived x "32 path,kcv=$wrong" @s)" EKEYREJECTED
-	says 'its path is escaped, on one line' 0 "$shown" "the key's check value .* was asked for"
+	is 'a program with special characters in its path is refused' "$("$path" derived x "32 path,kcv=$wrong" @s)" EKEYREJECTED
+	says 'special characters are escaped, and the line is one line' 0 "$shown" "the key's check value .* was asked for"
 
 	long=/root/$(printf 'l%.0s' {1..200})/$(printf 'm%.0s' {1..200})
 	mkdir "${long%/*}"
 	cp "$bin/addkey" "$long"
 	reload
-	is 'a program of a long path is refused' "$("$long" derived x "32 path,kcv=$wrong" @s)" EKEYREJECTED
-	says 'its path is cut after 255 bytes' 0 "${long:0:255}" "the key's check value .* was asked for"
+	is 'a program with a long path is refused' "$("$long" derived x "32 path,kcv=$wrong" @s)" EKEYREJECTED
+	says 'a long path is cut after 255 bytes' 0 "${long:0:255}" "the key's check value .* was asked for"
 
-	# Each letter becomes eight characters: more than there is room for.
+	# Each letter becomes eight characters: that is too long for the line.
 	long=/root/$(printf 'é%.0s' {1..100})
 	cp "$bin/addkey" "$long"
 	reload
-	is 'a program of a long path in UTF-8 is refused' "$("$long" derived x "32 path,kcv=$wrong" @s)" EKEYREJECTED
+	is 'a program with a long path in UTF-8 is refused' "$("$long" derived x "32 path,kcv=$wrong" @s)" EKEYREJECTED
 	shown=/root/$(printf '\\xc3\\xa9%.0s' {1..100})
-	says 'its path is cut after it was escaped' 0 "${shown:0:255}" "the key's check value .* was asked for"
+	says 'a path is cut after it was escaped' 0 "${shown:0:255}" "the key's check value .* was asked for"
 }
 
 malformed() {
@@ -257,13 +259,14 @@ malformed() {
 	errno_is 'a NUL in a request is EINVAL' EINVAL -x derived x 3332207061746800 @s
 	errno_is 'a request of more than a page is E2BIG' E2BIG -n 4097 derived x '32 path ' @s
 	ok 'a good request is served' "$bin/addkey" derived x '32 path' @s
-	is 'the log has no line for any of them' "$(news)" ''
+	is 'the log has no line for any of these requests' "$(news)" ''
 	"$bin/addkey" derived x "32 path,kcv=$wrong" @s >/dev/null
-	says 'and would have one' 0 "$bin/addkey" "the key's check value .*"
+	says 'the log works: it has a line for a wrong check value' 0 "$bin/addkey" "the key's check value .*"
 }
 
-# Prints which of the secrets in /run/secrets ("NAME HEX" on each line) are in the whole log, and in which form: a
-# piece of 6 bytes, as hexadecimal with any separators, or of 8, as bytes or little-endian words.
+# Print which of the secrets in /run/secrets ("NAME HEX" on each line) are in the log of the whole boot,
+# and in which form: a piece of 6 bytes as hexadecimal with any separators, or a piece of 8 bytes, raw or as
+# little-endian words.
 leaks() {
 	busybox dmesg >/run/log
 	python3 - <<-'END'
@@ -305,7 +308,7 @@ no_secret() {
 		done
 		echo "sha512-of-keyops $(sha512sum <"$bin/keyops" | cut -d' ' -f1)"
 	} >/run/secrets
-	# With what a debugging module says.
+	# With the module's debugging messages.
 	unload_module
 	load_module dyndbg=+p
 	"$bin/keyops" add x '64 path' @p >/dev/null
@@ -315,7 +318,7 @@ no_secret() {
 	unload_module
 	is 'no secret is in the log of the whole boot' "$(leaks 2>&1)" ''
 
-	# Seen to find what is there.
+	# Check that the search finds planted secrets.
 	while IFS='|' read -r how what; do
 		echo "planted: $what" >/dev/kmsg
 		like "a planted secret is found: $how" "$(leaks 2>&1)" "^$how\$"
@@ -325,7 +328,7 @@ no_secret() {
 		digest-of--derived-bin-addkey hex|$(sha256sum <"$bin/addkey" | cut -c1-64 | sed 's/../&:/g')
 		key words of 4|${key:6:2}${key:4:2}${key:2:2}${key:0:2} ${key:14:2}${key:12:2}${key:10:2}${key:8:2}
 	END
-	# The kernel's own buffer is left as it is: only the search is tried with bytes.
+	# Raw bytes are not written into the kernel's log: they are added to the text that is searched.
 	busybox() { command busybox "$@"; printf '%b' "${key//??/\\x&}"; }
 	like 'a planted secret is found: key bytes' "$(leaks 2>&1)" '^key bytes$'
 	unset -f busybox
@@ -333,9 +336,9 @@ no_secret() {
 
 sha512() {
 	mark
-	is 'csum where IMA hashes with SHA-512 is served' "$("$bin/disguise" plain '32 csum' | tail -n 1)" 'ok 1'
-	is 'path,csum is, too' "$("$bin/disguise" plain '32 path,csum' | tail -n 1)" 'ok 1'
-	is 'and nothing is said about it' "$(news)" ''
+	is 'with IMA hashing by SHA-512, csum is served' "$("$bin/disguise" plain '32 csum' | tail -n 1)" 'ok 1'
+	is 'with IMA hashing by SHA-512, path,csum is served, too' "$("$bin/disguise" plain '32 path,csum' | tail -n 1)" 'ok 1'
+	is 'with IMA hashing by SHA-512, nothing is logged' "$(news)" ''
 	unload_module
 	{
 		for what in addkey keyops disguise; do

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-observer.py: what observers ("# vm: observer" in tests/vm/header.py) share: the messages on the TPM's bus, QEMU's
+observer.py: common code of the observers ("# vm: observer" in tests/vm/header.py): the messages on the TPM's bus, QEMU's
 monitor, and the answers to the machine.
 """
 
@@ -22,7 +22,7 @@ def digest(key, data):
 
 
 def windows(data, size=8):
-    """Every piece of that size."""
+    """Every piece of this size."""
     return [data[at:at + size] for at in range(len(data) - size + 1)]
 
 
