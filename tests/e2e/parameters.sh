@@ -5,7 +5,7 @@
 #
 # vm: boot tpm=golden
 # vm: boot tpm=none
-# vm: long[6.12] it is about the module, and not about the kernel
+# vm: long[6.12] this tests the module, not the kernel
 
 . "$DERIVED/tests/lib/lib.sh"
 use_own_sessions
@@ -16,18 +16,19 @@ keyops=$DERIVED/bin/keyops
 golden=$(awk -F'\t' '$1 == "root" && $2 == "golden" { print $3 }' "$DERIVED/tests/vectors/golden.tsv")
 wrong=0123456789abcdef
 
-# key_of REQUEST: check value and bytes, or the errno.  status: the parameter, on one line.
+# key_of REQUEST: print the key's check value and bytes, or the errno. status: print the parameter
+# "status" on one line.
 key_of() { "$keyops" add key "$1" @p 2>&1 | sed -n '1{/^E/p}; 2s/.* kcv://p; 3p' | tr '\n' ' '; }
 status() { tr '\n' '|' <$parameters/status; }
 user() { setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
-# The lines of ours in the log since klog_mark.  Something else is there as well, to show that we can see.
+# Print the module's lines in the log since mark. The line of mark itself shows that the log can be read.
 klog_ours() {
 	klog | grep -q 'parameters.sh: here' || echo 'the log cannot be read'
 	klog | grep '^derived: '
 }
 mark() { klog_mark; echo 'parameters.sh: here' >/dev/kmsg; }
 
-# status_is DESC ROOT STATE: with the golden TPM.
+# status_is DESC ROOT STATE: "status" is this, with the golden TPM.
 status_is() {
 	local tail='session: own, [^|]+ is encrypted [^|]+\|null primary: 000b[0-9a-f]{64}\|TPM vendor: IBM\|TPM firmware: [0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\|$'
 	like "$1" "$(status)" "^root check: $golden\|root: $2, $3\|$tail"
@@ -35,7 +36,7 @@ status_is() {
 
 files() {
 	ok 'the module loads without parameters' load_module
-	# A mode that is 0 (expected) has no file at all.
+	# A parameter with mode 0 would have no file at all.
 	is 'the parameters and their modes' "$(cd $parameters && stat -c '%n %a %U' -- *)" \
 		"containers 444 root
 csum_fs 444 root
@@ -46,73 +47,73 @@ require_encryption 444 root
 root 444 root
 short_twins 444 root
 status 400 root"
-	is 'root is cached unless it is said' "$(cat $parameters/root)" cached
-	is 'csum_max is 256 MiB unless it is said' "$(cat $parameters/csum_max)" 268435456
-	is 'require_encryption is on unless it is said' "$(cat $parameters/require_encryption)" Y
-	is 'expect_root is empty unless it is said' "$(cat $parameters/expect_root)" ''
-	is 'expect_root is one empty line' "$(wc -c <$parameters/expect_root)" 1
-	is 'short_twins is off unless it is said' "$(cat $parameters/short_twins)" N
+	is 'the default of root is cached' "$(cat $parameters/root)" cached
+	is 'the default of csum_max is 256 MiB' "$(cat $parameters/csum_max)" 268435456
+	is 'the default of require_encryption is on' "$(cat $parameters/require_encryption)" Y
+	is 'the default of expect_root is empty' "$(cat $parameters/expect_root)" ''
+	is 'an empty expect_root is shown as one empty line' "$(wc -c <$parameters/expect_root)" 1
+	is 'the default of short_twins is off' "$(cat $parameters/short_twins)" N
 	for file in root expect_root csum_max require_encryption short_twins status; do
-		# Root is stopped by no mode: the file has no ->set, or refuses.
+		# The mode does not stop root: the file has no ->set, or its ->set refuses.
 		fails "even root cannot write $file" bash -c "echo cached >$parameters/$file"
 	done
 	fails 'even root cannot read forget' cat $parameters/forget
 	fails 'a user cannot read status' user cat $parameters/status
-	like 'for lack of permission' "$out" 'Permission denied'
+	like 'a user cannot read status: the errno is EACCES' "$out" 'Permission denied'
 	fails 'a user cannot write forget' user sh -c "echo 1 >$parameters/forget"
-	like 'for lack of permission, too' "$out" 'Permission denied'
+	like 'a user cannot write forget: the errno is EACCES' "$out" 'Permission denied'
 	is 'a user may read root' "$(user cat $parameters/root)" cached
 	ok 'a user may read expect_root' user cat $parameters/expect_root
 	ok 'a user may read csum_max' user cat $parameters/csum_max
-	status_is 'after the users tried, the root is held' cached 'held in memory'
+	status_is 'after these attempts, the root is still held' cached 'held in memory'
 	cached=$(key_of '64 path v1')
-	like 'there is a key' "$cached" '^[0-9a-f]{16} [0-9a-f]{128} $'
+	like 'a key is made' "$cached" '^[0-9a-f]{16} [0-9a-f]{128} $'
 }
 
 forgetting() {
 	local word
 
 	for word in 0 n N off; do
-		ok "forget takes $word" sh -c "echo $word >$parameters/forget"
-		status_is "and forgets nothing ($word)" cached 'held in memory'
+		ok "forget accepts $word" sh -c "echo $word >$parameters/forget"
+		status_is "forget: $word changes nothing" cached 'held in memory'
 	done
 	for word in x 2 -1 ''; do
 		fails "forget refuses '$word'" bash -c "echo '$word' >$parameters/forget"
-		like "because it is EINVAL ('$word')" "$out" 'Invalid argument'
+		like "forget: '$word' is EINVAL" "$out" 'Invalid argument'
 	done
-	status_is 'nor does it forget for these' cached 'held in memory'
+	status_is 'forget: bad values change nothing' cached 'held in memory'
 	for word in 1 y Y on; do
-		ok "forget takes $word" sh -c "echo $word >$parameters/forget"
-		status_is "and the root is not held any more ($word)" cached 'not held'
+		ok "forget accepts $word" sh -c "echo $word >$parameters/forget"
+		status_is "forget: after $word the root is not held any more" cached 'not held'
 	done
-	ok 'forgetting what is forgotten does no harm' sh -c "echo 1 >$parameters/forget"
+	ok 'forget can be written when no root is held' sh -c "echo 1 >$parameters/forget"
 	mark
-	is 'the next key is the same' "$(key_of '64 path v1')" "$cached"
-	is 'nothing is said about that' "$(klog_ours)" ''
-	status_is 'and the root is held again' cached 'held in memory'
+	is 'after forget, the next key is the same' "$(key_of '64 path v1')" "$cached"
+	is 'after forget, nothing is logged for it' "$(klog_ours)" ''
+	status_is 'the root is held again' cached 'held in memory'
 	ok 'the module unloads' unload_module
 }
 
 root_transient() {
-	ok 'root=cached is taken' load_module root=cached
-	is 'and shown' "$(cat $parameters/root)" cached
+	ok 'root=cached is accepted' load_module root=cached
+	is 'root=cached is shown' "$(cat $parameters/root)" cached
 	status_is 'the root is held since the module was loaded' cached 'held in memory'
-	is 'it is the default: the same key' "$(key_of '64 path v1')" "$cached"
+	is 'root=cached gives the same key as the default' "$(key_of '64 path v1')" "$cached"
 	unload_module
 
-	ok 'root=transient is taken' load_module root=transient
-	is 'transient is shown' "$(cat $parameters/root)" transient
-	is 'nothing is fetched before it is needed' "$(status)" 'root check: none|root: transient, never fetched|'
-	is 'with root=transient it is the same key' "$(key_of '64 path v1')" "$cached"
-	status_is 'the root is not held after it' transient 'not held'
-	is 'a user gets the same key from both' "$(user "$keyops" add x '32 csum,noread' @p | sed -n 2p)" \
+	ok 'root=transient is accepted' load_module root=transient
+	is 'root=transient is shown' "$(cat $parameters/root)" transient
+	is 'with root=transient, nothing is fetched before the first request' "$(status)" 'root check: none|root: transient, never fetched|'
+	is 'root=transient gives the same key' "$(key_of '64 path v1')" "$cached"
+	status_is 'with root=transient, the root is not held afterwards' transient 'not held'
+	is 'with root=transient and root=cached, a user gets the same key' "$(user "$keyops" add x '32 csum,noread' @p | sed -n 2p)" \
 		"$(unload_module && load_module && user "$keyops" add x '32 csum,noread' @p | sed -n 2p)"
 	unload_module
 	load_module root=transient
 	key_of '32 path' >/dev/null
-	ok 'forget does no harm to it' sh -c "echo 1 >$parameters/forget"
-	status_is 'there was nothing to forget' transient 'not held'
-	is 'and it is still the same key' "$(key_of '64 path v1')" "$cached"
+	ok 'forget can be written with root=transient' sh -c "echo 1 >$parameters/forget"
+	status_is 'with root=transient, there is nothing to forget' transient 'not held'
+	is 'with root=transient, after forget the key is the same' "$(key_of '64 path v1')" "$cached"
 	unload_module
 }
 
@@ -124,33 +125,33 @@ bad_values() {
 		     expect_root="-${golden:1}" csum_max=x csum_max=-1 require_encryption=x require_encryption= \
 		     short_twins=x forget=x status=1; do
 		fails "the module does not load with '$value'" load_module "$value"
-		like "because '$value' is invalid" "$out" 'Invalid parameters|Invalid argument|Operation not permitted'
-		[ ! -e /sys/module/derived_keys ] || { fail "'$value' leaves nothing"; unload_module; }
+		like "the error for '$value' says that it is invalid" "$out" 'Invalid parameters|Invalid argument|Operation not permitted'
+		[ ! -e /sys/module/derived_keys ] || { fail "the module is not loaded after '$value'"; unload_module; }
 	done
-	errno_is 'none of these left the key type behind' ENODEV derived x '32 path' @s
-	ok 'and it still loads with good ones' load_module root=transient expect_root="$golden"
-	is 'with both of them' "$(cat $parameters/root $parameters/expect_root)" "transient
+	errno_is 'bad values do not leave the key type behind' ENODEV derived x '32 path' @s
+	ok 'the module still loads with good values' load_module root=transient expect_root="$golden"
+	is 'both good values are in force' "$(cat $parameters/root $parameters/expect_root)" "transient
 $golden"
 	unload_module
 }
 
-# What this does, where it matters: sessions.sh.
+# sessions.sh tests what this parameter does.
 require_encryption() {
 	local value
 	for value in require_encryption=0 require_encryption=n require_encryption=off; do
 		mark
-		ok "$value is taken" load_module "$value"
-		is "and shown ($value)" "$(cat $parameters/require_encryption)" N
-		like "the log says so ($value)" "$(klog_ours)" '^derived: require_encryption=0: the administrator lets '
-		is "the key is the same ($value)" "$(key_of '64 path v1')" "$cached"
+		ok "$value is accepted" load_module "$value"
+		is "$value: N is shown" "$(cat $parameters/require_encryption)" N
+		like "$value: the log says so" "$(klog_ours)" '^derived: require_encryption=0: the administrator lets '
+		is "$value: the key is the same" "$(key_of '64 path v1')" "$cached"
 		unload_module
 	done
 	for value in require_encryption=1 require_encryption; do
 		mark
-		ok "$value is taken" load_module "$value"
-		is "and shown ($value)" "$(cat $parameters/require_encryption)" Y
-		unlike "the log says nothing of it ($value)" "$(klog_ours)" require_encryption
-		is "the key is the same ($value)" "$(key_of '64 path v1')" "$cached"
+		ok "$value is accepted" load_module "$value"
+		is "$value: Y is shown" "$(cat $parameters/require_encryption)" Y
+		unlike "$value: the log does not mention it" "$(klog_ours)" require_encryption
+		is "$value: the key is the same" "$(key_of '64 path v1')" "$cached"
 		unload_module
 	done
 }
@@ -159,25 +160,25 @@ expect_root() {
 	local mode
 
 	for mode in cached transient; do
-		ok "expect_root= of this TPM is taken ($mode)" load_module root=$mode "expect_root=$golden"
-		is "it is shown ($mode)" "$(cat $parameters/expect_root)" "$golden"
-		is "and every key is as without it ($mode)" "$(key_of '64 path v1')" "$cached"
+		ok "the right expect_root= is accepted ($mode)" load_module root=$mode "expect_root=$golden"
+		is "the right expect_root= is shown ($mode)" "$(cat $parameters/expect_root)" "$golden"
+		is "with the right expect_root=, the key is the same ($mode)" "$(key_of '64 path v1')" "$cached"
 		unload_module
 
-		ok "the module loads with another expect_root= ($mode)" load_module root=$mode expect_root=$wrong
-		is "which is shown ($mode)" "$(cat $parameters/expect_root)" $wrong
+		ok "the module loads with a wrong expect_root= ($mode)" load_module root=$mode expect_root=$wrong
+		is "the wrong expect_root= is shown ($mode)" "$(cat $parameters/expect_root)" $wrong
 		mark
-		is "every request is refused ($mode)" "$(key_of '64 path v1')" 'EKEYREJECTED '
+		is "a request is refused ($mode)" "$(key_of '64 path v1')" 'EKEYREJECTED '
 		like "the log names both values ($mode)" "$(klog_ours)" \
 			"^derived: uid 0, \"$keyops\": refused: the root check value is $golden, and expect_root=$wrong\$"
-		# With root=transient, the lines about the first root came with this request.
-		is "once ($mode)" "$(klog_ours | wc -l)" "$([ $mode = cached ] && echo 1 || echo 3)"
-		is "a user's request is, too ($mode)" "$(user "$keyops" add x '32 csum,noread' @p)" EKEYREJECTED
-		is "even with the right kcv= ($mode)" "$(key_of "64 path,kcv=${cached%% *} v1")" 'EKEYREJECTED '
-		is "and again ($mode)" "$(key_of '16 path')" 'EKEYREJECTED '
-		like "status shows the root that there is ($mode)" "$(status)" "^root check: $golden\|root: $mode, "
+		# With root=transient, this request also logs the two lines about the first root.
+		is "the log names them once ($mode)" "$(klog_ours | wc -l)" "$([ $mode = cached ] && echo 1 || echo 3)"
+		is "a user's request is refused, too ($mode)" "$(user "$keyops" add x '32 csum,noread' @p)" EKEYREJECTED
+		is "a request with the right kcv= is refused, too ($mode)" "$(key_of "64 path,kcv=${cached%% *} v1")" 'EKEYREJECTED '
+		is "another request is refused, too ($mode)" "$(key_of '16 path')" 'EKEYREJECTED '
+		like "status shows the actual root ($mode)" "$(status)" "^root check: $golden\|root: $mode, "
 		echo 1 >$parameters/forget
-		is "a root fetched anew is refused as well ($mode)" "$(key_of '64 path v1')" 'EKEYREJECTED '
+		is "after a new fetch, a request is refused as well ($mode)" "$(key_of '64 path v1')" 'EKEYREJECTED '
 		unload_module
 	done
 }
@@ -186,16 +187,16 @@ check_value() {
 	local kcv=${cached%% *} request serial
 
 	load_module
-	# Each order, each binding; the key is the one without it.
+	# In each order, and with each binding, the key is the same as without kcv=.
 	for request in "64 path,kcv=$kcv v1" "64 kcv=$kcv,path v1"; do
-		is "kcv= that is right changes nothing: $request" "$(key_of "$request")" "$cached"
+		is "the right kcv= does not change the key: $request" "$(key_of "$request")" "$cached"
 	done
 	kcv=$(key_of '32 csum,path,noread')
-	is 'nor does it for a noread key' "$(key_of "32 csum,kcv=${kcv%% *},path,noread")" "$kcv"
-	like 'which is one' "$kcv" '^[0-9a-f]{16} EOPNOTSUPP $'
+	is 'the right kcv= does not change a noread key' "$(key_of "32 csum,kcv=${kcv%% *},path,noread")" "$kcv"
+	like 'that key cannot be read' "$kcv" '^[0-9a-f]{16} EOPNOTSUPP $'
 
 	mark
-	errno_is 'kcv= that is wrong is refused' EKEYREJECTED derived mine "64 path,kcv=$wrong v1" @s
+	errno_is 'a wrong kcv= is refused' EKEYREJECTED derived mine "64 path,kcv=$wrong v1" @s
 	is 'no key is made' "$(keyctl search @s derived mine 2>&1)" 'keyctl_search: Required key not available'
 	like 'the log names both values' "$(klog_ours)" \
 		"^derived: uid 0, \"$DERIVED/bin/addkey\": refused: the key's check value is [0-9a-f]{16}, and kcv=$wrong was asked for\$"
@@ -203,9 +204,9 @@ check_value() {
 	ok 'the value from the log is the right one' "$DERIVED/bin/addkey" derived mine "64 path,kcv=$kcv v1" @s
 	serial=$out
 	errno_is 'a wrong kcv= does not replace a key' EKEYREJECTED derived mine "64 path,kcv=$wrong v1" @s
-	is 'which is still there' "$(keyctl search @s derived mine)" "$serial"
+	is 'after a wrong kcv=, the old key is still there' "$(keyctl search @s derived mine)" "$serial"
 	keyctl unlink %derived:mine @s
-	is 'kcv= of a wrong digit is refused' "$(key_of "64 path,kcv=${cached:0:15}$([ "${cached:15:1}" = 0 ] && echo 1 || echo 0) v1")" \
+	is 'a kcv= with one wrong digit is refused' "$(key_of "64 path,kcv=${cached:0:15}$([ "${cached:15:1}" = 0 ] && echo 1 || echo 0) v1")" \
 		'EKEYREJECTED '
 	unload_module
 }
@@ -217,33 +218,34 @@ csum_max() {
 	load_module csum_max=$((size - 1))
 	mark
 	is 'csum of a program larger than csum_max is EFBIG' "$(key_of '32 csum')" 'EFBIG '
-	is 'the log says so' "$(klog_ours)" \
+	is 'the log says that the program is larger than csum_max' "$(klog_ours)" \
 		"derived: uid 0, \"$keyops\": refused: csum: its executable is larger than csum_max=$((size - 1)) bytes"
-	is 'path,csum is refused, too' "$(key_of '32 path,csum')" 'EFBIG '
-	is 'path is not' "$(key_of '64 path v1')" "$cached"
+	is 'path,csum of this program is refused, too' "$(key_of '32 path,csum')" 'EFBIG '
+	is 'path of this program is served' "$(key_of '64 path v1')" "$cached"
 	unload_module
 	load_module csum_max="$size"
-	like 'csum of a program just as large as csum_max is served' "$(key_of '32 csum')" '^[0-9a-f]{16} [0-9a-f]{64} $'
+	like 'csum of a program exactly as large as csum_max is served' "$(key_of '32 csum')" '^[0-9a-f]{16} [0-9a-f]{64} $'
 	unload_module
 
-	# A program that takes a while to hash, asked for by several at once: two together are larger than csum_max.
+	# A program that takes a while to hash. Several processes request its csum keys at once: two of them
+	# together are larger than csum_max.
 	install "$DERIVED/bin/addkey" /root/large
 	truncate -s 120M /root/large
 	load_module csum_max=200000000
 	for i in 1 2 3 4; do /root/large derived "large-$i" '32 csum' @s & done >/run/outcomes
 	sleep 1
-	is 'path is served while as much is hashed as may be' "$(key_of '64 path v1')" "$cached"
+	is 'path is served while csum_max is used up' "$(key_of '64 path v1')" "$cached"
 	wait
-	is 'csum is served for some of four that ask at once, and EAGAIN for the others' \
+	is 'of four csum requests at once, some are served, and the others get EAGAIN' \
 		"$(sed -E 's/^[0-9]+$/ok/' /run/outcomes | sort -u)" 'EAGAIN
 ok'
 	/root/large derived killed '32 csum' @s &
-	# A third of a second of the processor's time is much more than what comes before.
+	# Everything before the hashing takes much less than a third of a second of CPU time.
 	while [ -e /proc/$! ] && [ "$(awk '{ print $14 + $15 }' /proc/$!/stat)" -lt 33 ]; do :; done
 	kill -KILL $!
 	wait $! 2>/dev/null
-	is 'who is killed while his program is hashed dies of it' $? 137
-	like 'csum is served again' "$(/root/large derived again '32 csum' @s)" '^[0-9]+'
+	is 'a process that is killed while its program is hashed dies of the signal' $? 137
+	like 'csum is served again afterwards' "$(/root/large derived again '32 csum' @s)" '^[0-9]+'
 	unload_module
 }
 
@@ -260,7 +262,7 @@ modinfo_says() {
 
 by_modprobe() {
 	local dir modules name
-	# /lib/modules as it is, but that depmod need not read all of Debian's modules.
+	# A copy of /lib/modules with few modules, so that depmod need not read all modules of Debian.
 	modules=/root/scratch/lib/modules/$(uname -r)
 	mkdir -p "$modules/updates"
 	cp "/lib/modules/$(uname -r)"/modules.{builtin*,order} "$modules"
@@ -269,22 +271,22 @@ by_modprobe() {
 	dir=(-d /root/scratch)
 	for name in derived-keys derived_keys; do
 		ok "modprobe $name loads it" modprobe "${dir[@]}" $name
-		is "with the default parameters ($name)" "$(cat $parameters/root)" cached
+		is "modprobe $name: the parameters have their defaults" "$(cat $parameters/root)" cached
 		ok "modprobe -r $name unloads it" modprobe -r "${dir[@]}" $name
 	done
 	echo "options derived-keys root=transient expect_root=$golden" >/etc/modprobe.d/derived-keys.conf
-	ok 'modprobe loads it with options of modprobe.d' modprobe "${dir[@]}" derived-keys
-	is 'and they are in force' "$(cat $parameters/root $parameters/expect_root)" "transient
+	ok 'modprobe loads the module with options of modprobe.d' modprobe "${dir[@]}" derived-keys
+	is 'the options of modprobe.d are in force' "$(cat $parameters/root $parameters/expect_root)" "transient
 $golden"
 	is 'the key is the same' "$(key_of '64 path v1')" "$cached"
-	ok 'modprobe twice does no harm' modprobe "${dir[@]}" derived-keys
-	ok 'modprobe -r unloads it' modprobe -r "${dir[@]}" derived-keys
+	ok 'modprobe succeeds if the module is already loaded' modprobe "${dir[@]}" derived-keys
+	ok 'modprobe -r unloads the module' modprobe -r "${dir[@]}" derived-keys
 	[ ! -e /sys/module/derived_keys ]
-	tap_point $? 'it is gone'
+	tap_point $? 'the module is not loaded any more'
 	echo 'options derived-keys root=nonsense' >/etc/modprobe.d/derived-keys.conf
-	fails 'a bad option in modprobe.d keeps it from loading' modprobe "${dir[@]}" derived-keys
+	fails 'with a bad option in modprobe.d, modprobe fails' modprobe "${dir[@]}" derived-keys
 	rm /etc/modprobe.d/derived-keys.conf
-	errno_is 'nothing loads it by itself' ENODEV derived x '32 path' @s
+	errno_is 'a request does not load the module' ENODEV derived x '32 path' @s
 }
 
 without_tpm() {
@@ -293,15 +295,15 @@ without_tpm() {
 		mark
 		ok "the module loads without a TPM ($mode)" load_module root=$mode
 		is "nothing was fetched ($mode)" "$(status)" "root check: none|root: $mode, never fetched|"
-		is "the request says why ($mode)" "$(key_of '32 path')" 'ENXIO '
-		is "and still nothing was ($mode)" "$(status)" "root check: none|root: $mode, never fetched|"
-		ok "forget does no harm ($mode)" sh -c "echo 1 >$parameters/forget"
-		like "and so does the log, once ($mode)" "$(klog_ours | grep -c ': refused: no TPM$') $(klog_ours)" \
+		is "without a TPM a request gets ENXIO ($mode)" "$(key_of '32 path')" 'ENXIO '
+		is "after the request nothing was fetched ($mode)" "$(status)" "root check: none|root: $mode, never fetched|"
+		ok "forget can be written without a TPM ($mode)" sh -c "echo 1 >$parameters/forget"
+		like "the log says once that there is no TPM ($mode)" "$(klog_ours | grep -c ': refused: no TPM$') $(klog_ours)" \
 			"^1 derived: uid 0, \"$([ $mode = cached ] && realpath /sbin/insmod || echo "$keyops")\": "
 		unload_module
 	done
-	ok 'it loads with an expect_root= that nothing can meet' load_module "expect_root=$golden"
-	is 'the request says that there is no TPM' "$(key_of '32 path')" 'ENXIO '
+	ok 'without a TPM, the module loads with expect_root=' load_module "expect_root=$golden"
+	is 'with expect_root=, a request gets ENXIO, too' "$(key_of '32 path')" 'ENXIO '
 	ok 'the module unloads' unload_module
 }
 

@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# ram.sh: no secret is in memory longer than it must: all of the machine's memory is searched, and the
-# image that it hibernates into.
+# ram.sh: no secret stays in memory longer than necessary. The search covers all of the machine's memory,
+# and the image that it hibernates into.
 #
-# ram.observer beside this searches, on the host, and says there how.  It has K_root from the golden
-# vectors and computes the keys from it.  What a session with the TPM is made of it cannot know: so the
-# kernel's own tracing shows two numbers.  They are recorded as words of 32 bits in an order in which
-# no two are neighbours, and printed in hexadecimal: neither is what is searched for.
+# ram.observer runs the search on the host, and describes it. It has the root secret from the golden
+# vectors, and computes the keys from it. It cannot know the secrets of a session with the TPM, so the
+# kernel's tracing records two numbers. They are recorded as words of 32 bits, in an order in which no
+# two neighbours stay neighbours, and printed in hexadecimal: the search does not look for either form.
 #
 # vm: boot tpm=golden memory=512 timeout=300
 # vm: observer ram.observer
 # vm: disk 512M
-# vm: not-on[debug] what it finds is of the kernel's own code as Debian builds it
+# vm: not-on[debug] the results depend on the kernel's own code as Debian builds it
 # vm: long[7.3] nine searches of all memory
 
 . "$DERIVED/tests/lib/lib.sh"
@@ -21,13 +21,13 @@ parameters=/sys/module/derived_keys/parameters
 state=/root/ram.state
 
 observe() { note "$1: $(ask_observer "${@:2}")"; }
-# is_at DESC NAME PLACES: where the last look has found it.
+# is_at DESC NAME PLACES: the last search has found the secret in these places.
 is_at() {
 	local got
 	got=$(ask_observer where "$2")
 	is "$1" "$got" "$3" || pages "$got"
 }
-# What kind of pages some addresses are in, by the names of include/uapi/linux/kernel-page-flags.h.
+# Print the flags of the pages of some addresses, by the names of include/uapi/linux/kernel-page-flags.h.
 pages() {
 	local address flags bit names=(LOCKED ERROR REFERENCED UPTODATE DIRTY LRU ACTIVE SLAB WRITEBACK RECLAIM
 		BUDDY MMAP ANON SWAPCACHE SWAPBACKED COMPOUND_HEAD COMPOUND_TAIL)
@@ -37,8 +37,8 @@ pages() {
 			((flags >> bit & 1)) && printf ' %s' "${names[bit]}"; done)"
 	done < <(grep -oE '0x[0-9a-f]+' <<<"$1")
 }
-# hold REQUEST...: a process asks for keys, the observer keeps a copy of all memory at once, and the
-# process waits until it is killed.  Nothing is done here meanwhile.
+# hold REQUEST...: a process requests keys, the observer keeps a copy of all memory at once, and the
+# process waits until it is killed. This script does nothing meanwhile.
 hold() {
 	local answer
 	coproc HOLDER { exec "$DERIVED/bin/hold" "$@" <>/dev/ttyS3; }
@@ -46,7 +46,7 @@ hold() {
 	note "kept: $answer"
 }
 status() { sed -n "s/^$1: //p" $parameters/status; }
-# wait_for CMD...: until it succeeds, or for 10 s.
+# wait_for CMD...: wait until the command succeeds, but not longer than 10 s.
 wait_for() {
 	local end=$((SECONDS + 10))
 	while [ $SECONDS -lt $end ]; do
@@ -87,15 +87,15 @@ if grep -qw vm_kexec=1 /proc/cmdline; then
 	observe 'after kexec' look ram
 	like 'after kexec: much of the old memory is there' "$(ask_observer where marker)" \
 		'whole\*[0-9]{3}'
-	is_at 'after kexec: K_root is not' root nowhere
+	is_at 'after kexec: the root secret is nowhere' root nowhere
 	done_testing
 	exit
 fi
 
 plan_later
 mount_tracing
-# name: request.  Of many lengths, so that they come from many slabs: what is not wiped may be
-# overwritten, and more likely so in a slab that all use.
+# The names and the requests. They have many lengths, so that the keys are in many slabs: bytes that are
+# not wiped may be overwritten, and that is more likely in a slab that all of them use.
 declare -A request=(
 	[revoked]='64 path,noread revoked v1' [unlinked]='1000 path,noread unlinked v1'
 	[expired]='450 path,noread expired v1' [invalidated]='200 path,noread invalidated v1'
@@ -123,17 +123,17 @@ keyctl request2 derived twin "${request[twin]/noread/noread,logon}" @u >/dev/nul
 "$DERIVED/bin/keyops" add read '64 path read v1' @s 1000 >/run/read &
 reader=$!
 wait_for grep -qE '^[0-9a-f]{128}$' /run/read
-# Two are refused: of the second one the log says nothing, for which much of the stack would be used.
+# Two requests are refused. The second refusal is not logged: logging would use much of the stack.
 hold '32 path held v1' '900 path,kcv=0123456789abcdef refused v1'{,}
 observe 'with keys' look kept
-is_at 'with keys: K_root is in the one place that holds it, as HMAC states' root held
+is_at 'with keys: the root secret is in one place only, as HMAC states' root held
 is_at 'with keys: the secrets of the session are nowhere' session nowhere
 for name in revoked unlinked expired invalidated kept held; do
-	is_at "with keys: the key $name is in its payload alone" $name payload
+	is_at "with keys: the key $name is in its payload only" $name payload
 done
-is_at 'with keys: the key that was refused is nowhere' refused nowhere
+is_at 'with keys: the refused key is nowhere' refused nowhere
 is_at 'with keys: a key with a twin is in the two payloads' twin 'payload payload'
-is_at 'with keys: a key that is read is in its payload, and in who reads it' read 'payload whole'
+is_at 'with keys: a key that is read is in its payload, and in the memory of its reader' read 'payload whole'
 
 echo 0 >/proc/sys/kernel/keys/gc_delay
 keyctl revoke %derived:revoked
@@ -147,11 +147,11 @@ wait_for no_key 'unlinked|expired|invalidated|twin|derived:twin|hold'
 sleep 1
 echo 1 >$parameters/forget
 observe 'afterwards' look ram
-is_at 'a key that is kept is still in its payload' kept payload
+is_at 'the key kept is still in its payload' kept payload
 for name in revoked unlinked expired invalidated twin held; do
 	is_at "the key $name is nowhere" $name nowhere
 done
-is_at 'after forget K_root is nowhere' root nowhere
+is_at 'after forget the root secret is nowhere' root nowhere
 is_at 'after forget the secrets of the session are nowhere' session nowhere
 kill $reader
 
@@ -163,35 +163,35 @@ watch_session
 hold '96 path transient v1'
 session_is_known transient
 observe 'root=transient' look kept
-is_at 'root=transient: the key is in its payload alone' transient payload
-is_at 'root=transient: K_root is nowhere' root nowhere
+is_at 'root=transient: the key is in its payload only' transient payload
+is_at 'root=transient: the root secret is nowhere' root nowhere
 is_at 'root=transient: the secrets of the session are nowhere' session nowhere
 
 kill "$HOLDER_PID"
 rmmod derived_keys
 observe 'unloaded' look ram
-like 'unloaded: there is memory' "$(ask_observer where marker)" 'payload'
+like 'unloaded: the search finds a key of type user' "$(ask_observer where marker)" 'payload'
 is_at 'unloaded: the key is nowhere' transient nowhere
-is_at 'unloaded: the key that was kept is nowhere' kept nowhere
-is_at 'unloaded: K_root is nowhere' root nowhere
+is_at 'unloaded: the key kept is nowhere' kept nowhere
+is_at 'unloaded: the root secret is nowhere' root nowhere
 is_at 'unloaded: the secrets of the session are nowhere' session nowhere
 
-# The image is made as for a program that hibernates the machine, and put on a disk.  To resume from
-# it would take a minute here, and is not what this is about.
+# The image is made as a program that hibernates the machine makes it, and written to a disk. Resuming
+# from it would take a minute here, and is not tested.
 ok 'the module loads again' load_module
 add asleep
-is 'before hibernation K_root is held' "$(status root)" 'cached, held in memory'
+is 'before hibernation the root is held' "$(status root)" 'cached, held in memory'
 ok 'an image of the machine is made' "$DERIVED/bin/snapshot" /dev/vdc
 observe 'the image' look disk
-is_at 'the image has the live key' asleep payload
-is_at 'K_root is not in the image' root nowhere
+is_at 'the image has the existing key' asleep payload
+is_at 'the root secret is not in the image' root nowhere
 observe 'resumed' look ram
-is 'after hibernation K_root is not held' "$(status root)" 'cached, not held'
-# Where the image was made there is another one, in memory that is free.
-like 'after hibernation the live key is there' "$(ask_observer where asleep)" '^payload'
-is_at 'after hibernation K_root is nowhere' root nowhere
+is 'after hibernation the root is not held' "$(status root)" 'cached, not held'
+# A second copy of the key is in free memory, where the image was made.
+like 'after hibernation the existing key is there' "$(ask_observer where asleep)" '^payload'
+is_at 'after hibernation the root secret is nowhere' root nowhere
 add asleep
-is 'with the next key it is held again' "$(status root)" 'cached, held in memory'
+is 'with the next key the root is held again' "$(status root)" 'cached, held in memory'
 
 yes "$(printf '%-4095s' "$marker")" | head -c 4M >/dev/shm/marker
 ok 'another kernel is loaded' kexec --load --kexec-file-syscall --reuse-cmdline \
@@ -200,4 +200,4 @@ echo $tap_count >$state
 sync
 kexec --exec
 sleep 60
-bail_out 'kexec did not start it'
+bail_out 'kexec did not start the other kernel'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# request-key.sh: request_key(2) is answered in the kernel, and with "logon" a twin is made.
+# request-key.sh: the kernel itself answers request_key(2), and with "logon" it makes a twin.
 #
 # vm: boot tpm=golden
 
@@ -18,7 +18,7 @@ exit 1
 END
 chmod 755 /sbin/request-key
 keyctl request2 user no-such-key callout @s >/dev/null 2>&1
-like 'the mark of an upcall can be seen, with type user' "$(cat /run/upcalls)" '^create '
+like 'with type user, an upcall leaves a mark' "$(cat /run/upcalls)" '^create '
 rm -f /run/upcalls
 
 show() { sed -n "s/.* \($1 *$2: .*\)/\1/p" /proc/keys | tr -s ' '; }
@@ -29,114 +29,114 @@ errno_of_request() { # DESC ERRNO NAME REQUEST
 	errno_is "$1" "$2" -r derived "$3" "$4" @s
 }
 
-# The same key as by add_key(2).
+# request_key(2) makes the same key as add_key(2).
 id=$(keyctl add derived added '64 path nas-disk v1' @s)
 want=$(bytes "$id")
 id=$(request asked '64 path nas-disk v1' @s)
 is 'request_key(2) gives the key that add_key(2) gives' "$(bytes "$id")" "$want"
-is 'it shows the same' "$(show derived asked)" "derived asked: $(show derived added | cut -d' ' -f3-)"
+is '/proc/keys shows the same for both' "$(show derived asked)" "derived asked: $(show derived added | cut -d' ' -f3-)"
 is 'there is no twin without logon' "$(show logon derived:asked)" ''
 clear
 
-# Refusals: the errno that add_key(2) gives, and nothing is left.
+# Refused requests: the errno is that of add_key(2), and nothing is left.
 errno_of_request 'a malformed request' EINVAL nas '64 bogus'
 errno_of_request 'an empty request' EINVAL nas ''
 errno_of_request 'a length out of range' ERANGE nas '8 path'
 errno_of_request 'a mixin that is too long' E2BIG nas "64 path $(printf 'm%.0s' $(seq 257))"
 errno_of_request 'a wrong kcv' EKEYREJECTED nas '64 path,kcv=0123456789abcdef v1'
-errno_of_request 'the same again: no negative key answers' EKEYREJECTED nas '64 path,kcv=0123456789abcdef v1'
-errno_of_request 'another reason, another errno' EINVAL nas '64 bogus'
-unlike 'no key is left, negative or not' "$(cat /proc/keys)" ' nas'
-like 'and then the right request is served' "$(request nas '64 path v1' @s)" '^[0-9]+$'
+errno_of_request 'a wrong kcv again: no negative key answers' EKEYREJECTED nas '64 path,kcv=0123456789abcdef v1'
+errno_of_request 'another reason gives another errno' EINVAL nas '64 bogus'
+unlike 'no key is left, not even a negative one' "$(cat /proc/keys)" ' nas'
+like 'the right request is served then' "$(request nas '64 path v1' @s)" '^[0-9]+$'
 clear
 as_user 1000 unshare -Ur "$DERIVED/bin/addkey" -r derived nas '64 path v1' @s >/run/refused
-is 'identity is checked: not from a user namespace' "$(cat /run/refused)" EPERM
-is 'no program was started for any of these' "$(cat /run/upcalls 2>&1)" \
+is 'the identity is checked: a request from a user namespace is refused' "$(cat /run/refused)" EPERM
+is 'no upcall was made for any of these requests' "$(cat /run/upcalls 2>&1)" \
 	'cat: /run/upcalls: No such file or directory'
 
 # The twin.
 id=$(request nas '64 path,logon nas-disk v1' @s)
-is 'with logon it is the same key' "$(bytes "$id")" "$want"
-like 'which says so' "$(show derived nas)" '^derived nas: 64 path,logon kcv:[0-9a-f]{16}$'
+is 'with logon, the key is the same' "$(bytes "$id")" "$want"
+like 'with logon, the key shows logon' "$(show derived nas)" '^derived nas: 64 path,logon kcv:[0-9a-f]{16}$'
 twin_name=derived:nas
 twin=$(keyctl search @s logon $twin_name)
 like 'the twin is in the same keyring' "$(keyctl rlist @s)" "(^| )$twin( |\$)"
-like 'it has the same length' "$(show logon derived:nas)" '^logon derived:nas: 64$'
-fails 'nobody reads the twin' keyctl read "$twin"
-fails 'nobody updates the twin' keyctl update "$twin" other-bytes
-fails 'nobody lets himself write it' keyctl setperm "$twin" 0x3f3f3f3f
-errno_is 'add_key(2) does not update it either' EACCES logon derived:nas other-bytes @s
-is 'it is still the twin' "$(keyctl search @s logon derived:nas)" "$twin"
-# Bytes of root's quota that are used: for a key, its payload, its name and a NUL; for a link, 4.
+like 'the twin has the same length' "$(show logon derived:nas)" '^logon derived:nas: 64$'
+fails 'the twin cannot be read' keyctl read "$twin"
+fails 'the twin cannot be updated' keyctl update "$twin" other-bytes
+fails 'the write permission of the twin cannot be set' keyctl setperm "$twin" 0x3f3f3f3f
+errno_is 'add_key(2) does not update the twin either' EACCES logon derived:nas other-bytes @s
+is 'the keyring still has the same twin' "$(keyctl search @s logon derived:nas)" "$twin"
+# The bytes of root's quota that are used: for a key, its payload, its name and a NUL; for a link, 4.
 used() { awk '$1 == "0:" { split($5, bytes, "/"); print bytes[1] }' /proc/key-users; }
 without=$(($(used) - (64 + ${#twin_name} + 1 + 4)))
 keyctl unlink "$twin" @s
-is 'the twin has counted for itself' "$(until_is $without used)" $without
+is 'the twin has its own part of the quota' "$(until_is $without used)" $without
 
-# What the kernel answers without asking us (documented; the recipe is to unlink both first).
-is 'an existing key is returned, whatever is asked' "$(request nas '32 path another purpose' @s)" "$id"
-is 'even with a kcv= that is not its own' "$(request nas '64 path,kcv=0123456789abcdef' @s)" "$id"
-is 'and the twin that is gone stays gone' "$(request nas '64 path,logon nas-disk v1' @s; keyctl search @s logon derived:nas 2>&1)" \
+# The kernel answers these without asking the module (documented; the recipe is to unlink both keys first).
+is 'an existing key is returned for any request' "$(request nas '32 path another purpose' @s)" "$id"
+is 'an existing key is returned even for a wrong kcv=' "$(request nas '64 path,kcv=0123456789abcdef' @s)" "$id"
+is 'an existing key is returned without making its missing twin' "$(request nas '64 path,logon nas-disk v1' @s; keyctl search @s logon derived:nas 2>&1)" \
 	"$id"$'\n''keyctl_search: Required key not available'
 keyctl unlink "$id" @s
 keyctl add logon derived:nas planted @s >/dev/null
 planted=$(keyctl search @s logon derived:nas)
 id=$(request nas '64 path,logon nas-disk v1' @s)
 isnt 'a planted twin is replaced' "$(keyctl search @s logon derived:nas)" "$planted"
-like 'by the real one' "$(show logon derived:nas)" '^logon derived:nas: 64$'
+like 'the real twin is in its place' "$(show logon derived:nas)" '^logon derived:nas: 64$'
 keyctl revoke "$id"
-like 'a revoked key answers for itself' "$(request nas '64 path,logon nas-disk v1' @s 2>&1)" 'revoked'
+like 'an existing revoked key gives EKEYREVOKED' "$(request nas '64 path,logon nas-disk v1' @s 2>&1)" 'revoked'
 keyctl unlink "$id" @s; keyctl unlink %logon:derived:nas @s
 like 'after both are unlinked, both are made' "$(request nas '64 path,logon nas-disk v1' @s; show logon derived:nas)" \
 	'^logon derived:nas: 64$'
 clear
 
-# Failure: both, or neither.
+# After a failure, there are either both keys or none.
 sysctl -q kernel.keys.root_maxbytes=$(($(used) + 100))
-errno_of_request 'no quota for both: the errno says so' EDQUOT nas '64 path,logon nas-disk v1'
+errno_of_request 'without quota for both keys: EDQUOT' EDQUOT nas '64 path,logon nas-disk v1'
 sysctl -q kernel.keys.root_maxbytes=25000000
-unlike 'and neither key is there' "$(cat /proc/keys)" ' nas|derived:nas'
-# Where it cannot be searched for, it cannot be taken out either.
+unlike 'without quota for both keys, there is none' "$(cat /proc/keys)" ' nas|derived:nas'
+# If a keyring cannot be searched, a key cannot be removed from it either.
 blind=$(keyctl newring blind @s)
 keyctl setperm "$blind" 0x05050000
 sysctl -q kernel.keys.root_maxbytes=$(($(used) + 100))
 errno_is 'a keyring that may be written and not searched: EDQUOT' EDQUOT \
 	-r derived nas '64 path,logon nas-disk v1' "$blind"
 sysctl -q kernel.keys.root_maxbytes=25000000
-unlike 'and no key is there that could be used' "$(cat /proc/keys)" '^[0-9a-f]+ I-.* (derived +nas|logon +derived:nas):'
+unlike 'a keyring that may be written and not searched: there is no usable key' "$(cat /proc/keys)" '^[0-9a-f]+ I-.* (derived +nas|logon +derived:nas):'
 keyctl setperm "$blind" 0x3f3f0000
 keyctl unlink "$blind" @s
 errno_is 'add_key(2) refuses logon' EINVAL derived nas '64 path,logon nas-disk v1' @s
-like 'and the log says what to type' "$(klog)" 'keyctl request2 derived'
+like 'the log gives the right command for logon' "$(klog)" 'keyctl request2 derived'
 
-errno_of_request 'a twin whose name nobody could say is not made' EINVAL "$(printf 'n%.0s' $(seq 4090))" '64 path,logon v1'
-like 'the longest that can be said is' "$(request "$(printf 'n%.0s' $(seq 4087))" '64 path,logon v1' @s)" '^[0-9]+$'
+errno_of_request 'a twin with a name that is too long for system calls is not made' EINVAL "$(printf 'n%.0s' $(seq 4090))" '64 path,logon v1'
+like 'a twin with the longest possible name is made' "$(request "$(printf 'n%.0s' $(seq 4087))" '64 path,logon v1' @s)" '^[0-9]+$'
 
-# A keyring that the search does not reach: the kernel links the key under construction there before
-# it asks us, over one of that name (documented).
+# A keyring that the search does not reach: before the kernel asks the module, it links the key under
+# construction there, and replaces a key of that name (documented).
 # shellcheck disable=SC2016
-is 'a refusal costs an older key of that name that was out of reach' "$(keyctl session - sh -c '
+is 'a refused request removes an older key of that name that was out of reach' "$(keyctl session - sh -c '
 	keyctl request2 derived far "64 path v1" @u >/dev/null
 	keyctl link @u @s; keyctl search @s derived far >/dev/null && echo there; keyctl unlink @u @s
 	keyctl request2 derived far "64 path,kcv=0123456789abcdef v1" @u 2>/dev/null
 	keyctl link @u @s; keyctl search @s derived far 2>&1' 2>/dev/null)" \
 	$'there\nkeyctl_search: Required key not available'
 
-# Default destination keyring, and another user's.
-like 'without a keyring, the default one is used' "$("$DERIVED/bin/addkey" -r derived nas '64 path,logon v1' 0)" '^[0-9]+$'
-like 'a user gets a twin in his own keyring' \
+# The default destination keyring, and the keyring of another user.
+like 'without a keyring in the call, the default one is used' "$("$DERIVED/bin/addkey" -r derived nas '64 path,logon v1' 0)" '^[0-9]+$'
+like 'a user gets a twin in the own user keyring' \
 	"$(as_user 1000 sh -c 'keyctl request2 derived nas "64 path,logon v1" @u >/dev/null; keyctl list @u')" 'logon: derived:nas'
 
-# Many at once for one name: one key, and everybody gets it.
+# Many requests at once for one name: one key is made, and all requests return it.
 clear
 for _ in $(seq 20); do
 	request nas '64 path,logon crowd' @s &
 done >/run/crowd 2>&1
 wait
-is 'twenty that ask at once get one key' "$(sort -u /run/crowd | wc -l)" 1
-is 'with one twin' "$(grep -c 'logon *derived:nas: 64' /proc/keys)" 1
+is 'twenty requests at once get one key' "$(sort -u /run/crowd | wc -l)" 1
+is 'twenty requests at once make one twin' "$(grep -c 'logon *derived:nas: 64' /proc/keys)" 1
 
-is 'no program was started for any of these either' "$(cat /run/upcalls 2>&1)" \
+is 'no upcall was made for any of the later requests either' "$(cat /run/upcalls 2>&1)" \
 	'cat: /run/upcalls: No such file or directory'
 tpm_slots_empty 'nothing is left in the TPM'
 ok 'the module unloads' unload_module

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# request.sh: every form of a request, good and bad, and the errno that it gets.
+# request.sh: every form of a request, good or bad, and its errno.
 #
 # vm: boot tpm=golden
 
@@ -24,7 +24,7 @@ bad_hex() { errno_is "$1: $3" "$1" -x derived request "$2" @s; }
 hex() { printf %s "$1" | od -An -v -tx1 | tr -d ' \n'; }
 repeat() { printf "%0$2d" 0 | sed "s/0/$1/g"; }
 
-# What is good.
+# Good requests.
 good '16 path' '16 path'
 good '1024 path' '1024 path'
 good '64 csum' '64 csum'
@@ -58,7 +58,7 @@ for length in +32 -32 032 00 0016 0x20 32.0 32k ' 32' '32	' "'32'" '' x; do
 	bad EINVAL "$length path"
 done
 
-# Nothing, or not enough.
+# Empty requests, and requests with something missing.
 bad_hex EINVAL '' 'the empty request'
 for request in 32 '32 ' ' ' '  ' path 'path 32' ' 32 path' '32,path' '32  path' '32	path' \
 	'32 noread' '32 kcv=0123456789abcdef' '32 noread v1' '32 ,' '32 path,' '32 ,path' \
@@ -66,14 +66,14 @@ for request in 32 '32 ' ' ' '  ' path 'path 32' ' 32 path' '32,path' '32  path' 
 	bad EINVAL "$request"
 done
 
-# Words that there are not, or not yet, or twice, or spelled otherwise.
-for words in Path PATH pat paths path=1 path= csum=sha256 verity pcrs pcrs=7 capped noread=1 \
+# Options that do not exist, do not exist yet, are repeated, or are misspelled.
+for options in Path PATH pat paths path=1 path= csum=sha256 verity pcrs pcrs=7 capped noread=1 \
 	read kcv kcv= ro path,path csum,csum path,noread,noread path,csum,path path,unknown \
 	path,logon logon path,verity path,capped; do
-	bad EINVAL "32 $words"
+	bad EINVAL "32 $options"
 done
 
-# kcv= (its match is in parameters.sh)
+# kcv= (parameters.sh tests the right and the wrong value)
 bad EKEYREJECTED '32 path,kcv=0123456789abcdef'
 for kcv in 0123456789abcde 0123456789abcdef0 0123456789ABCDEF 0123456789abcdeg 0x23456789abcdef \
 	'+123456789abcdef' ' 123456789abcdef'; do
@@ -98,7 +98,7 @@ for mixin in a=b version=1 a1_=x z=; do
 	bad EINVAL "32 path $mixin"
 done
 
-# Bytes that no request may have: each below 0x20 and 0x7f, wherever.
+# Bytes that no request may have, in any place: all below 0x20, and 0x7f.
 for code in $(seq 0 31) 127; do
 	byte=$(printf %02x "$code")
 	bad_hex EINVAL "$(hex '32 path v')${byte}$(hex 1)" "byte 0x$byte in the mixin"
@@ -107,18 +107,18 @@ bad_hex EINVAL "$(hex '32 path')0a" 'a trailing newline'
 bad_hex EINVAL "$(hex '32 path v1')0a" 'a newline after the mixin'
 bad_hex EINVAL "$(hex '32 path v1')00" 'a trailing NUL'
 bad_hex EINVAL "$(hex '32')00$(hex ' path')" 'a NUL in the length'
-bad_hex EINVAL "$(hex '32 pa')00$(hex 'th')" 'a NUL in a word'
+bad_hex EINVAL "$(hex '32 pa')00$(hex 'th')" 'a NUL in an option'
 bad_hex EINVAL "$(hex '32')09$(hex 'path')" 'a tab for a space'
 bad_hex EINVAL "$(hex '32 path')0d0a" 'a line from Windows'
 bad_hex EINVAL '00' 'a NUL alone'
 
-# Length of the request as a whole.
+# The length of the whole request.
 page=$(getconf PAGESIZE)
-errno_is 'E2BIG: a page of request' E2BIG -n "$page" derived request '32 path mmmmmmm' @s
+errno_is 'E2BIG: a request of a page' E2BIG -n "$page" derived request '32 path mmmmmmm' @s
 errno_is 'E2BIG: a page and a byte' E2BIG -n $((page + 1)) derived request '32 path mmmmmmm' @s
-errno_is 'E2BIG: a page and a byte, of any kind' E2BIG -n $((page + 1)) derived request x @s
+errno_is 'E2BIG: a page and a byte that do not begin like a request' E2BIG -n $((page + 1)) derived request x @s
 errno_is 'E2BIG: a megabyte less a byte' E2BIG -n 1048575 derived request x @s
-errno_is 'EINVAL: a megabyte, by the kernel itself' EINVAL -n 1048576 derived request x @s
+errno_is 'EINVAL: a megabyte, refused by the kernel itself' EINVAL -n 1048576 derived request x @s
 
 is 'no refused request left a key behind' "$(grep -c ' request: ' /proc/keys)" 0
 tpm_slots_empty 'nothing is left in the TPM'

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# services.sh: a derived key and dm-crypt in systemd services: which keyring, and the NAS at boot.
+# services.sh: a derived key and dm-crypt in systemd services: the right keyring, and the NAS at boot.
 #
-# Does dmsetup find the logon twin that keyctl request2 has made in a keyring?  Measured below, with
-# User= or without, all the same:
+# Does dmsetup find the logon twin that keyctl request2 has made in a keyring? This is measured below;
+# the results are the same with and without User=:
 #
 #				made before by the same service, in...		by another
 #	the process		@s	@u	@p	a new session *)	service, in @u
@@ -15,14 +15,14 @@
 #
 #	*) keyctl session - sh -c 'keyctl request2 ... @s && dmsetup ...': what derived-nas does
 #
-# private is systemd's default: a session keyring of the service's own, which does not link to @u.
-# keyctl still puts keys into @u there; nobody in the service finds them ("keyctl link @u @s" helps).
-# inherit is no session keyring at all, as in an initramfs: the kernel then searches @us, and so @u;
-# a keyring that keyctl is given for @s is new, and goes with it.  @p is keyctl's own process's.
-# @u is the user's, so with User= it is another one.
+# "private" is systemd's default: the service has a session keyring of its own, without a link to @u.
+# keyctl can still put keys into @u there, but no process of the service finds them ("keyctl link @u @s"
+# helps). With "inherit" there is no session keyring at all, as in an initramfs. The kernel then searches
+# @us, and so @u; a keyring that keyctl gets for @s is new, and ends with keyctl. @p belongs to keyctl's
+# own process. @u belongs to the user, so with User= it is another keyring.
 #
-# The tables of "Which keyring" in Documentation/derived.rst are compared with what is measured, for
-# ExecStartPre= and ExecStart=, too.  logins.sh has the other rows.
+# The tables of "Which keyring" in Documentation/derived.rst are compared with these measurements, also
+# for ExecStartPre= and ExecStart=. logins.sh has the other rows.
 #
 # vm: disk 64M
 # vm: boot tpm=golden
@@ -34,7 +34,7 @@
 plan_later
 documented() { "$DERIVED/tests/e2e/documented" "$@"; }
 
-# User= is given what dmsetup needs.
+# User= with the capabilities that dmsetup needs.
 as_1000='User=user AmbientCapabilities=CAP_SYS_ADMIN CAP_DAC_OVERRIDE'
 
 case $BOOT in
@@ -47,36 +47,36 @@ case $BOOT in
 	echo '/dev/mapper/nas /srv/nas ext4 nofail,x-systemd.requires=derived-nas.service 0 2' >>/etc/fstab
 
 	export DM_DISABLE_UDEV=1	# no udev runs here: dmsetup makes and removes the device nodes itself
-	ok 'the disk opens from a shell' derived-nas open
+	ok 'the disk is opened from a shell' derived-nas open
 	kcv=${out##*kcv:}
-	ok 'it takes a file system' mkfs.ext4 -q /dev/mapper/nas
-	ok 'which is mounted' mount /dev/mapper/nas /srv/nas
+	ok 'a file system is made on the disk' mkfs.ext4 -q /dev/mapper/nas
+	ok 'the file system is mounted' mount /dev/mapper/nas /srv/nas
 	echo 'what is on the NAS' >/srv/nas/file
 	umount /srv/nas
-	ok 'it closes' derived-nas close
+	ok 'the disk is closed' derived-nas close
 	sed -i "s/^KCV=.*/KCV=$kcv/" /etc/derived-nas.conf
 	like 'the check value is in the configuration' "$(cat /etc/derived-nas.conf)" '^KCV=[0-9a-f]{16}$'
 	ok 'the service is enabled' systemctl enable derived-nas.service
 	;;
 2)
 	is 'process 1 is systemd' "$(cat /proc/1/comm)" systemd
-	is 'it opened the disk at boot' "$(systemctl is-active derived-nas.service)" active
-	systemctl start srv-nas.mount		# at the latest: it may still be on its way
-	is 'and mounted it' "$(findmnt -n -o SOURCE /srv/nas)" /dev/mapper/nas
-	is 'with its file' "$(cat /srv/nas/file)" 'what is on the NAS'
-	unlike 'no key of it is left' "$(cat /proc/keys)" 'nas'
+	is 'systemd opened the disk at boot' "$(systemctl is-active derived-nas.service)" active
+	systemctl start srv-nas.mount		# the mount may not be finished yet
+	is 'systemd mounted the disk' "$(findmnt -n -o SOURCE /srv/nas)" /dev/mapper/nas
+	is 'the file is on the disk' "$(cat /srv/nas/file)" 'what is on the NAS'
+	unlike 'the key of the disk is gone' "$(cat /proc/keys)" 'nas'
 	ok 'the service stops' systemctl stop derived-nas.service
-	fails 'and the disk is unmounted and closed' dmsetup info nas
-	ok 'what wants the mount has it opened again' systemctl start srv-nas.mount
-	is 'as before' "$(cat /srv/nas/file)" 'what is on the NAS'
+	fails 'the disk is unmounted and closed then' dmsetup info nas
+	ok 'starting the mount opens the disk again' systemctl start srv-nas.mount
+	is 'the file is on the disk as before' "$(cat /srv/nas/file)" 'what is on the NAS'
 	systemctl stop derived-nas.service
 	sed -i 's/^KCV=.*/KCV=0123456789abcdef/' /etc/derived-nas.conf
-	fails 'with another check value, the service fails' systemctl start derived-nas.service
-	like 'and says why' "$(journalctl -b --no-pager -u derived-nas.service)" 'no key, so nas is not opened'
-	fails 'and the disk stays closed' dmsetup info nas
+	fails 'with a wrong check value, the service fails' systemctl start derived-nas.service
+	like 'with a wrong check value, the service says why' "$(journalctl -b --no-pager -u derived-nas.service)" 'no key, so nas is not opened'
+	fails 'with a wrong check value, the disk stays closed' dmsetup info nas
 
 	cells=$DERIVED/tests/e2e/keyring-cells
-	# another: whether dm-crypt finds what another service has made in @u.
+	# another: print whether dm-crypt finds the key that another service has made in @u.
 	cat >/run/another <<'END'
 #!/bin/sh
 dmsetup create --noudevsync "$1" --table "0 64 crypt aes-xts-plain64 :64:logon:derived:another 0 /dev/vdc 0" 2>/dev/null &&
@@ -86,14 +86,14 @@ END
 	keyctl clear @u
 	for user in User=root "$as_1000"; do
 		read -r user caps <<<"$user"
-		ok "a service of another kind makes a key in @u, $user" \
+		ok "another service makes a key in @u, $user" \
 			service "$user" -- keyctl request2 derived another '64 path,logon another' @u
 		while read -r mode another label <&3; do
 			want=$(documented row 'the script runs' "$label")
 			like "the documentation has a row: $label" "$want" '^(yes|no) (yes|no) no yes$'
-			is "and it is so, $user" \
+			is "the row is right, $user: $label" \
 				"$(service "$user" ${caps:+"$caps"} KeyringMode="$mode" -- "$cells" "$mode-${user#*=}")" "$want"
-			is "another service's in @u" \
+			is "another service's key in @u, KeyringMode=$mode, $user: $another" \
 				"$(service "$user" ${caps:+"$caps"} KeyringMode="$mode" -- /run/another "$mode-${user#*=}")" "$another"
 		done 3<<'END'
 private no in a systemd service (that is, ``KeyringMode=private``)
@@ -101,13 +101,13 @@ shared yes ``KeyringMode=shared``
 inherit yes ``KeyringMode=inherit``
 END
 	done
-	is 'after a login' "$("$cells" login)" "$(documented row 'the script runs' "after a login of root's")"
-	like 'private is the default' "$(systemctl show -p KeyringMode derived-nas.service)" 'KeyringMode=private'
+	is 'the row is right: after a login' "$("$cells" login)" "$(documented row 'the script runs' "after a login of root's")"
+	like 'KeyringMode=private is the default' "$(systemctl show -p KeyringMode derived-nas.service)" 'KeyringMode=private'
 	# shellcheck disable=SC2016
-	is 'private: with a link to @u, what is in it is found' \
+	is 'KeyringMode=private: with a link to @u, the keys in @u are found' \
 		"$(service -- sh -c 'keyctl link @u @s; exec "$1" linked' sh "$cells")" 'yes yes no yes'
 
-	# What ExecStartPre= has made.
+	# The keys that ExecStartPre= has made.
 	for mode in private shared inherit; do
 		cat >/run/systemd/system/pre-$mode.service <<END
 [Service]
@@ -120,10 +120,10 @@ END
 		systemctl daemon-reload
 		ok "a service with KeyringMode=$mode has an ExecStartPre=" systemctl start pre-$mode.service
 		want=$(documented row 'both are in' "\`\`KeyringMode=$mode\`\`")
-		like 'the documentation has a row for it' "$want" '^no (yes|no) no no$'
-		is 'and ExecStart= finds just that' "$(cat /run/pre-$mode)" "$want"
+		like "KeyringMode=$mode: the documentation has a row for ExecStartPre=" "$want" '^no (yes|no) no no$'
+		is "KeyringMode=$mode: ExecStart= finds exactly the documented keys" "$(cat /run/pre-$mode)" "$want"
 	done
-	is 'there are no other rows' "$(documented labels 'both are in' | wc -l)" 3
+	is 'the table for ExecStartPre= has no other rows' "$(documented labels 'both are in' | wc -l)" 3
 
 	# The other consumers.
 	# shellcheck disable=SC2016
@@ -141,10 +141,10 @@ END
 	modprobe -a af_alg algif_skcipher
 	there=$(as_user 1000 sh -c "$afalg")
 	like 'a user encrypts by AF_ALG' "$there" '^[0-9a-f]{64} '
-	isnt 'something' "$there" "$(sha256sum </dev/null)"
-	is 'and gets the same in a service' "$(service User=user -- keyctl session - sh -c "$afalg" 2>&1 | tail -n 1)" "$there"
+	isnt 'the cipher text is not empty' "$there" "$(sha256sum </dev/null)"
+	is 'a service of that user gets the same cipher text' "$(service User=user -- keyctl session - sh -c "$afalg" 2>&1 | tail -n 1)" "$there"
 
-	# What else a unit may say.
+	# Other settings of a unit.
 	# shellcheck disable=SC2016
 	key='id=$(keyctl add derived test "32 path" @s) && keyctl pipe $id | sha256sum'
 	here=$(sh -c "$key")
@@ -152,15 +152,15 @@ END
 	cat >/usr/local/bin/keys <<'END'
 #!/bin/bash
 id -u
-for words in path csum path,csum; do x "32 $words"; done
+for options in path csum path,csum; do x "32 $options"; done
 END
 	chmod 755 /usr/local/bin/keys
 	install -m 755 "$DERIVED/bin/x" /usr/local/bin/
 	keys=$(keys)
-	like 'they are of user 0' "$keys" '^0$'
-	is 'by path, contents and both there are three' "$(sort -u <<<"$keys" | grep -cE '^x [0-9a-f]{64}$')" 3
+	like 'the keys are those of user 0' "$keys" '^0$'
+	is 'path, csum and both give three keys' "$(sort -u <<<"$keys" | grep -cE '^x [0-9a-f]{64}$')" 3
 	for setting in PrivateTmp=yes ProtectSystem=strict NoNewPrivileges=yes RootDirectory=/; do
-		is "$setting does not change them" "$(service $setting -- keys)" "$keys"
+		is "$setting does not change the keys" "$(service $setting -- keys)" "$keys"
 	done
 	hardened=(NoNewPrivileges=yes ProtectSystem=strict ProtectHome=tmpfs PrivateTmp=yes PrivateDevices=yes
 		PrivateNetwork=yes PrivateIPC=yes PrivateMounts=yes ProtectKernelTunables=yes ProtectKernelModules=yes
@@ -168,30 +168,30 @@ END
 		ProcSubset=pid RestrictNamespaces=yes RestrictSUIDSGID=yes RestrictRealtime=yes LockPersonality=yes
 		MemoryDenyWriteExecute=yes RestrictAddressFamilies=AF_UNIX CapabilityBoundingSet= UMask=0077
 		SystemCallFilter=@system-service SystemCallArchitectures=native TemporaryFileSystem=/srv:ro InaccessiblePaths=/boot)
-	# keyctl reads in one process what it has made in another.
+	# One process of keyctl makes a key, and another reads it.
 	hard=$(service "${hardened[@]}" -- sh -c "findmnt -n -o OPTIONS -T /usr/bin/keyctl; keys; $key")
-	is 'hardened as a service can be, the keys are the same' "$(tail -n +2 <<<"$hard")" "$keys"$'\n'"$here"
-	like 'though programs are on a nosuid mount there' "$(head -n 1 <<<"$hard")" '(^|,)nosuid(,|$)'
+	is 'with all hardening settings, the keys are the same' "$(tail -n +2 <<<"$hard")" "$keys"$'\n'"$here"
+	like 'with all hardening settings, programs are on a nosuid mount' "$(head -n 1 <<<"$hard")" '(^|,)nosuid(,|$)'
 	dynamic=$(service DynamicUser=yes User=derived-test -- keys)
 	user=$(head -n 1 <<<"$dynamic")
-	like 'DynamicUser= is a user of its own' "$user" '^6[0-9]{4}$'
-	is 'who has the keys of that user' "$dynamic" "$(setpriv --reuid "$user" --regid "$user" --clear-groups keys)"
-	is 'which are others' "$(sort -u <<<"$keys"$'\n'"$dynamic" | grep -cE '^x [0-9a-f]{64}$')" 6
+	like 'DynamicUser= runs as a separate user' "$user" '^6[0-9]{4}$'
+	is 'DynamicUser= has the keys of that user' "$dynamic" "$(setpriv --reuid "$user" --regid "$user" --clear-groups keys)"
+	is "the keys of that user differ from root's" "$(sort -u <<<"$keys"$'\n'"$dynamic" | grep -cE '^x [0-9a-f]{64}$')" 6
 
-	# Where its libraries may be others.
+	# Services that may have other libraries are refused.
 	refused=$'0\nx EPERM\nx EPERM\nx EPERM'
 	mkdir /srv/root
 	is 'RootDirectory= is refused' "$(service RootDirectory=/srv/root 'BindReadOnlyPaths=/usr /etc /bin /lib /lib64' \
 		MountAPIVFS=yes -- keys)" "$refused"
-	is 'so is PrivatePIDs=' "$(service PrivatePIDs=yes -- keys)" "$refused"
-	is 'so is a root directory of which only some is bound in' "$(service TemporaryFileSystem=/ \
+	is 'PrivatePIDs= is refused' "$(service PrivatePIDs=yes -- keys)" "$refused"
+	is "TemporaryFileSystem=/ with some of the system's directories is refused" "$(service TemporaryFileSystem=/ \
 		'BindReadOnlyPaths=/usr /etc /bin /lib /lib64' -- keys)" "$refused"
 	like 'PrivateUsers= is refused' "$(service PrivateUsers=yes -- sh -c "$key")" 'Operation not permitted'
 	user=$(service User=user -- sh -c "$key")
-	like 'User= is another user, who has a key' "$user" '^[0-9a-f]{64} '
-	isnt 'which is another one' "$user" "$here"
+	like 'with User=, a service has a key' "$user" '^[0-9a-f]{64} '
+	isnt "with User=, the key differs from root's" "$user" "$here"
 
-	# At last, the root directory of every process becomes an overlay, as on a live system.
+	# Finally, the root directory of every process becomes an overlay, as on a live system.
 	mkdir -p /live/{memory,root}
 	mount -t tmpfs tmpfs /live/memory
 	mkdir /live/memory/{upper,work}
@@ -203,10 +203,10 @@ END
 	done
 	cd /live/root && pivot_root . disk
 	cd /
-	is 'process 1 lives on an overlay' "$(stat -f -c %T /proc/1/root/.) $(cat /proc/1/comm)" 'overlayfs systemd'
-	is 'there, hardened as a service can be, the keys are the same' \
+	is 'the root directory of process 1 is an overlay' "$(stat -f -c %T /proc/1/root/.) $(cat /proc/1/comm)" 'overlayfs systemd'
+	is 'on the overlay, with all hardening settings, the keys are the same' \
 		"$(service "${hardened[@]}" -- sh -c "keys; $key")" "$keys"$'\n'"$here"
-	is 'and those of DynamicUser=, too' "$(service DynamicUser=yes User=derived-test -- keys)" "$dynamic"
+	is 'on the overlay, the keys of DynamicUser= are the same, too' "$(service DynamicUser=yes User=derived-test -- keys)" "$dynamic"
 	;;
 esac
 tpm_slots_empty 'nothing is left in the TPM'

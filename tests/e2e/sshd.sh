@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# sshd.sh: Debian's sshd with a host key that is made at each start, by examples/ssh-host-key.
+# sshd.sh: Debian's sshd with a host key that examples/ssh-host-key makes at each start.
 #
-# Boot 1 starts it by hand, boot 2 has it started by systemd, by sockets, too; boot 3 is on another machine.
+# In boot 1 sshd is started by hand. In boot 2 systemd starts it, also by sockets. Boot 3 is on another
+# machine.
 #
 # vm: boot tpm=golden
 # vm: boot tpm=golden init=systemd timeout=400
@@ -18,7 +19,7 @@ host_key=/run/ssh-host-key/ssh_host_ed25519_key
 notes=/var/sshd
 
 scan() { ssh-keyscan -q -T 60 127.0.0.1 2>/dev/null; }
-# A client that believes nothing but its known_hosts.
+# A client that trusts only its known_hosts.
 SSH_OPTIONS=()
 client() {
 	ssh -i "$notes/${LOGIN_KEY-client}" -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes \
@@ -30,7 +31,8 @@ start_by_hand() {
 	ok 'sshd starts' /usr/sbin/sshd -E /run/sshd.log
 	until grep -q 'Server listening' /run/sshd.log; do sleep 0.1; done
 }
-# The files on the root disk, written in this boot, that have the private key in them.  /usr is large.
+# Print the files on the root disk that were written in this boot and contain the private key. /usr is too
+# large to search all of it.
 touch /run/began
 on_disk() { find / -xdev -path /usr -prune -o -newer /run/began -type f -exec grep -lF -e "$(sed -n 2p $host_key)" {} +; }
 
@@ -38,11 +40,11 @@ case $BOOT in
 1)
 	mkdir $notes
 	install_module
-	# As the example says, but for what needs systemd.
+	# The commands of the example, without those that need systemd.
 	sed -n 's/^#\t//p' "$example/derived-ssh-host-key" | grep -v ^systemctl >$notes/install
 	like 'the example says how to install it' "$(cat $notes/install)" '^rm -f /etc/ssh/ssh_host_'
 	# shellcheck disable=SC2016
-	ok 'and that works' sh -ec 'cd "$1" && . "$2"' sh "$example" $notes/install
+	ok 'the commands of the example install it' sh -ec 'cd "$1" && . "$2"' sh "$example" $notes/install
 	ok 'the service is enabled' systemctl enable derived-ssh-host-key.service
 	ssh-keygen -q -t ed25519 -N '' -f $notes/client
 	ssh-keygen -q -t ed25519 -N '' -f $notes/stranger
@@ -50,13 +52,13 @@ case $BOOT in
 	cp $notes/client.pub /root/.ssh/authorized_keys
 
 	mkdir -p /run/sshd
-	like 'without it, sshd has no host key' "$(/usr/sbin/sshd -t 2>&1)" 'no hostkeys available'
+	like 'before the service runs, sshd has no host key' "$(/usr/sbin/sshd -t 2>&1)" 'no hostkeys available'
 	start_by_hand
 	scan >$notes/known_hosts
 	is 'ssh-keyscan sees one host key' "$(grep -c . $notes/known_hosts)" 1
-	like 'an Ed25519 key' "$(cat $notes/known_hosts)" '^127.0.0.1 ssh-ed25519 AAAA'
+	like 'the host key is an Ed25519 key' "$(cat $notes/known_hosts)" '^127.0.0.1 ssh-ed25519 AAAA'
 
-	# The oracle's seed, made a key by other means than the example's.
+	# The oracle's seed, converted into a key by another program than the example's.
 	public=$("$DERIVED/tools/derived-keys-recover" key --uid 0 --program /usr/bin/keyctl --raw \
 		'32 path ssh-host-key v1' 2>/dev/null | python3 -c '
 import sys
@@ -64,10 +66,10 @@ from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey as Key
 public = Key.from_private_bytes(sys.stdin.buffer.read()).public_key()
 print(public.public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH).decode())')
-	is 'it is the one that derived-keys-recover computes' "$(cut -d' ' -f2- $notes/known_hosts)" "$public"
+	is 'the host key is the one that derived-keys-recover computes' "$(cut -d' ' -f2- $notes/known_hosts)" "$public"
 
 	is 'ssh logs in' "$(client echo logged in)" 'logged in'
-	like 'a stranger trusts the host as well, but is not let in' "$(LOGIN_KEY=stranger client echo logged in)" \
+	like 'a client with another login key trusts the host, too, but may not log in' "$(LOGIN_KEY=stranger client echo logged in)" \
 		'Permission denied \(publickey'
 
 	like 'the private key is in a tmpfs that is not swapped' "$(findmnt -n -o FSTYPE,OPTIONS -T $host_key)" \
@@ -77,13 +79,13 @@ print(public.public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH).decode())'
 	cp $host_key /root/copied
 	is 'a copy on the disk would be found' "$(on_disk)" /root/copied
 	rm /root/copied
-	is 'there is none' "$(on_disk)" ''
+	is 'there is no copy on the disk' "$(on_disk)" ''
 	;;
 2)
-	systemctl start systemd-user-sessions.service	# else a login is told to come back later
+	systemctl start systemd-user-sessions.service	# otherwise users may not log in yet
 
-	# Sockets: one of systemd-ssh-generator, and one as Fedora and others have it.  A connection comes
-	# while the key is not there yet: it is made when it is told to.
+	# Two sockets: one of systemd-ssh-generator, and one as Fedora and other distributions have it. A
+	# connection comes before the key exists: the key is made only when /run/make-it exists.
 	unit_dir=/run/systemd/system drop_in=wait-for-derived-ssh-host-key.conf
 	mkdir $unit_dir/derived-ssh-host-key.service.d
 	cat >$unit_dir/derived-ssh-host-key.service.d/slow.conf <<'END'
@@ -97,7 +99,7 @@ Accept=yes
 END
 	systemctl daemon-reload
 	ok 'sshd is started by a socket of systemd-ssh-generator' systemctl start sshd-unix-local.socket
-	ok 'and by one for sshd@.service' systemctl start sshd.socket
+	ok 'sshd is started by a socket for sshd@.service' systemctl start sshd.socket
 	sockets=("-o HostKeyAlias=127.0.0.1 -p 2222" "-o HostKeyAlias=127.0.0.1 -o ProxyUseFdpass=yes
 		-o ProxyCommand='/usr/lib/systemd/systemd-ssh-proxy unix/run/ssh-unix-local/socket 22'")
 	by_socket() { eval "SSH_OPTIONS=($1)"; client echo logged in; }
@@ -108,41 +110,41 @@ END
 		(by_socket "${sockets[number]}" >/run/said; touch /run/waited) &
 		sleep 8
 		fails "while the key is being made, the first connection waits ($number)" test -e /run/waited
-		is 'the key is not there yet' "$(systemctl show -P ActiveState derived-ssh-host-key.service)" activating
+		is "the key does not exist yet ($number)" "$(systemctl show -P ActiveState derived-ssh-host-key.service)" activating
 		touch /run/make-it
 		wait
-		is 'and is let in' "$(cat /run/said)" 'logged in'
+		is "when the key exists, the connection succeeds ($number)" "$(cat /run/said)" 'logged in'
 		rm /run/make-it
 		systemctl stop derived-ssh-host-key.service
 		umount ${host_key%/*}
 	done
-	is 'a connection has the key made, if it is not being made' \
+	is 'a connection starts the service that makes the key' \
 		"$(touch /run/make-it; by_socket "${sockets[0]}"; rm /run/make-it)" 'logged in'
 	systemctl stop derived-ssh-host-key.service
 	umount ${host_key%/*}
 
-	# Without the drop-ins it is as it would be.
+	# Without the drop-ins, connections do not wait for the key.
 	mkdir /run/drop-ins
 	mv /etc/systemd/system/ssh*.service.d /run/drop-ins/
 	systemctl daemon-reload
 	systemctl start --no-block derived-ssh-host-key.service
 	for number in 0 1; do
-		like "without the drop-ins, it is turned away ($number)" "$(by_socket "${sockets[number]}")" \
+		like "without the drop-ins, the first connection is closed ($number)" "$(by_socket "${sockets[number]}")" \
 			'Connection (closed|reset) by'
 	done
-	like 'for there is no key' "$(journalctl -b --no-pager)" 'no hostkeys available'
+	like 'without the drop-ins, sshd has no key' "$(journalctl -b --no-pager)" 'no hostkeys available'
 	mv /run/drop-ins/* /etc/systemd/system/
 	touch /run/make-it
 	until_is active systemctl show -P ActiveState derived-ssh-host-key.service
 
-	# Every unit that starts an sshd, here or elsewhere.
+	# All units that start an sshd, in Debian or elsewhere.
 	for unit in ssh sshd ssh@ sshd@ sshd-unix-local@ sshd-unix-export@ sshd-vsock@; do
 		[ -n "$(systemctl cat "${unit/@/@1}.service" 2>/dev/null)" ] ||
 			printf '[Service]\nExecStart=/usr/sbin/sshd -i\n' >$unit_dir/$unit.service
 		systemctl daemon-reload
 		is "$unit.service waits for the key" "$(systemctl show -P After "${unit/@/@1}.service" | tr ' ' '\n' |
 			grep '^derived')" derived-ssh-host-key.service
-		ok "by the drop-in" test -e /etc/systemd/system/$unit.service.d/$drop_in
+		ok "$unit.service has the drop-in" test -e /etc/systemd/system/$unit.service.d/$drop_in
 	done
 	systemctl stop sshd.socket sshd-unix-local.socket derived-ssh-host-key.service
 	umount ${host_key%/*}
@@ -150,25 +152,25 @@ END
 	systemctl daemon-reload
 
 	ok 'systemd starts ssh.service' systemctl start ssh.service
-	is 'and the host key before it' "$(systemctl is-active derived-ssh-host-key.service)" active
+	is 'systemd has made the host key before it' "$(systemctl is-active derived-ssh-host-key.service)" active
 	is 'after a reboot, the host key is the same' "$(scan)" "$(cat $notes/known_hosts)"
-	is 'ssh, which knows it, logs in' "$(client echo logged in)" 'logged in'
+	is 'after a reboot, ssh knows the host key and logs in' "$(client echo logged in)" 'logged in'
 	is 'the private key is not on the disk' "$(on_disk)" ''
-	# What services.sh calls "after a login".
+	# services.sh calls this "after a login".
 	like 'the session keyring of a login links to @u' "$(client keyctl show @s)" 'keyring: _uid\.0'
 
 	ok 'sshd is stopped' systemctl stop ssh.service derived-ssh-host-key.service
 	umount ${host_key%/*}
 	sed -i "s/^request=.*/request='bogus'/" /usr/local/sbin/derived-ssh-host-key
 	fails 'without a host key, sshd does not start' systemctl start ssh.service
-	is 'and no file looks like one' "$(ls -A ${host_key%/*})" ''
+	is 'without a host key, there is no file of that name' "$(ls -A ${host_key%/*})" ''
 	sed -i "s/^request=.*/request='32 path ssh-host-key v1'/" /usr/local/sbin/derived-ssh-host-key
 	;;
 3)
 	start_by_hand
 	like "another machine has a host key" "$(scan)" '^127.0.0.1 ssh-ed25519 AAAA'
-	isnt 'but another one' "$(scan)" "$(cat $notes/known_hosts)"
-	like 'and ssh refuses it' "$(client echo logged in)" 'Host key verification failed'
+	isnt 'the host key of another machine is another key' "$(scan)" "$(cat $notes/known_hosts)"
+	like 'ssh refuses the host key of another machine' "$(client echo logged in)" 'Host key verification failed'
 	;;
 esac
 tpm_slots_empty 'nothing is left in the TPM'

@@ -20,16 +20,16 @@ ok 'the module loads' load_module
 is "root check value of the TPM \"$tpm\"" "$(status 'root check')" \
 	"$(awk -F'\t' -v tpm="$tpm" '$1 == "root" && $2 == tpm { print $3 }' "$DERIVED/tests/vectors/golden.tsv")"
 
-# The programs that ask: fixed bytes, made anew here.
+# The programs that make the requests. They have fixed bytes, and are made here.
 for variant in a b; do
 	"$DERIVED/tests/vectors/make-tiny-elf" $variant /root/tiny-$variant
-	is "tiny-elf $variant has the digest that the vectors count on" \
+	is "tiny-elf $variant has the digest that the vectors were computed with" \
 		"$(sha256sum </root/tiny-$variant | cut -d' ' -f1)" \
 		"$(awk -F'\t' -v v="$variant" '$1 == "elf" && $2 == v { print $3 }' "$DERIVED/tests/vectors/golden.tsv")"
 done
 
-# The key is made in a session keyring of that user's. What it is shows in /proc/keys. Its bytes,
-# unless it is noread, only the program itself can read, and prints.
+# The key is made in a session keyring of that user. /proc/keys shows its check value. Only the program
+# itself can read its bytes, unless it is a noread key, and prints them.
 # shellcheck disable=SC2016
 ask='"$1" vector "$2" derived $3 | od -An -v -tx1 | tr -d " \n"
 	status=${PIPESTATUS[0]}
@@ -43,9 +43,9 @@ while IFS=$'\t' read -r kind of name uid path variant _ request kcv key _; do
 	count=$((count + 1))
 	mkdir -p "${path%/*}"
 	install -m 755 "/root/tiny-$variant" "$path"
-	words=${request#* }
+	options=${request#* }
 	read='read'
-	[[ ,${words%% *}, != *,noread,* ]] || { key='' read=''; }
+	[[ ,${options%% *}, != *,noread,* ]] || { key='' read=''; }
 	got=$(setpriv --reuid "$uid" --clear-groups keyctl session - bash -c "$ask" bash "$path" "$request" $read 2>/dev/null)
 	is "$name" "$got" "$key"$'\n'"$kcv"
 done <"$DERIVED/tests/vectors/golden.tsv"
