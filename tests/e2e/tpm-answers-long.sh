@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tpm-answers-long.sh: tpm-answers.sh, with what takes seconds done at each command.
+# tpm-answers-long.sh: tpm-answers.sh with the cases that take seconds at each command.
 #
 # vm: boot tpm=golden timeout=900 proxy="any:delay=0"
 # vm: observer tpm.observer

@@ -4,7 +4,7 @@
 # tpm-faults-long.sh: tpm-faults.sh with every byte and every length of the own session's answers.
 #
 # vm: boot tpm=golden timeout=2400
-# vm: only-on[7.3] it is about the module, and not about the kernel
+# vm: only-on[7.3] this tests the module, not the kernel
 # vm: long every byte
 
 export EVERY_BYTE=1

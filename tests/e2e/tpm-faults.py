@@ -3,16 +3,16 @@
 """
 tpm-faults.py: for tpm-faults.sh: a misbehaving TPM, and requests to the module under test.
 
-A TPM made by /dev/vtpmx relays commands to a private swtpm with the golden state.  Rules change
-what it answers; then a key is asked for, and the errno, the root check value and what is left in
-the swtpm are looked at.  An object or a session may stay there only where the answer hid its
+A TPM made by /dev/vtpmx relays commands to a private swtpm with the golden state. Rules change its
+answers; then the test requests a key, and checks the errno, the root check value, and the objects and
+sessions that are left in the swtpm. An object or a session may stay there only if the answer hid its
 handle.
 
-All of it is for both kinds of session that the module has on a kernel that has none.  In the own
-session a fetch takes several times as long, for the elliptic curves.  So there an honest request
-comes after every sixteenth bent answer only, not every length is tried, and not every byte of a
-long field of those answers that matter less (Kind, truncations(), flips()); with EVERY_BYTE=1 in
-the environment, all of them (tpm-faults-long.sh).
+All cases are tried with both kinds of session that the module has on a kernel without sessions. With
+the own session, a fetch takes several times as long, because of the elliptic curves. So there an
+honest request comes only after every sixteenth altered answer, not every length is tried, and not
+every byte of the long fields in the less important answers (Kind, truncations(), flips()). With
+EVERY_BYTE=1 in the environment, all of them are tried (tpm-faults-long.sh).
 """
 
 import collections
@@ -54,14 +54,14 @@ SEQUENCE = (HMAC_START, SEQUENCE_COMPLETE)	# instead of HMAC
 STARTING = (CREATE_NULL, START_SESSION)		# what an own session begins with
 OBJECT, SESSION = 0x80, 0x02	# the first byte of a handle
 CREATES = {CREATE_NULL: OBJECT, START_SESSION: SESSION, CREATE_PRIMARY: OBJECT, HMAC_START: OBJECT}
-SET_LOCALITY = 0x20001000	# the driver's own, not for the TPM
+SET_LOCALITY = 0x20001000	# a command for the proxy, not for the TPM
 RC_COMMAND_CODE, RC_VALUE = 0x143, 0x2c4
 
 
 # ---------------------------------------------------------------- the TPM
 
 class Gone(Exception):
-    """A rule wants the TPM gone."""
+    """Raised by a rule that makes the TPM vanish."""
 
 
 def comes_true(condition, seconds):
@@ -79,7 +79,7 @@ def wait_for(condition, seconds=10):
 
 
 def code_of(command):
-    """The command's code, as the rules have it."""
+    """The command's code, as the rules use it."""
     code, handle = struct.unpack_from(">II", command.ljust(14, b"\0"), 6)
     return CREATE_NULL if (code, handle) == (CREATE_PRIMARY, RH_NULL) else code
 
@@ -89,20 +89,20 @@ def answered_by(rule, forward):
 
 
 class Vtpm(threading.Thread):
-    """The TPM that the kernel sees.  rules: command code -> what(command, forward) -> response."""
+    """The TPM that the kernel sees. rules: command code -> rule(command, forward) -> response."""
 
-    fresh = {}			# what may be used only once: a nonce or a key -> the command
-    reused = []			# what was used again, in another command
+    fresh = {}			# values that may be used only once: a nonce or a key -> the command
+    reused = []			# such values that were used again, in another command
 
     def __init__(self, swtpm, rules=()):
         super().__init__(daemon=True)
         self.socket = connect(swtpm.socket)
         self.lock = threading.Lock()
         self.rules = dict(rules)
-        self.kind = OWN			# its rules come after those
+        self.kind = OWN			# the rules of this kind come after self.rules
         self.delays = {}		# command code -> seconds
         self.seen = []			# the commands, by code
-        self.by_password = []		# those of them that an empty password authorized
+        self.by_password = []		# the commands that an empty password authorized
         self.answers = {}		# command code -> the last response
         self.traffic = collections.deque(maxlen=16)	# the last commands and responses
         self.failure = None
@@ -112,11 +112,11 @@ class Vtpm(threading.Thread):
             fcntl.ioctl(vtpmx, 0xc014a100, new)		# VTPM_PROXY_IOC_NEW_DEV
         _, number, self.fd, _, _ = struct.unpack("=5I", new)
         self.start()
-        # The driver gives up if it is not answered in time, which a busy machine may take itself.
+        # The driver gives up if the answer does not come in time. On a busy machine, it may be late.
         self.accepted = comes_true(lambda: os.path.exists(f"/dev/tpmrm{number}"), 10)
         if not self.accepted:
             return
-        # Nobody else shall ask it for anything.
+        # Keep the kernel's random number generator from asking this TPM.
         wait_for(lambda: f"tpm-rng-{number}" in text("/sys/class/misc/hw_random/rng_available"))
         stop_random_generator()
 
@@ -141,10 +141,10 @@ class Vtpm(threading.Thread):
                     os.write(self.fd, response)
                 except OSError:
                     if not delay:
-                        raise		# else the driver has stopped waiting
+                        raise		# with a delay, the driver has only stopped waiting
         except Gone:
             pass
-        except Exception as e:		# raised again where the test looks at the outcome
+        except Exception as e:		# raised again when the test checks the outcome
             self.failure = e
         self.socket.close()
         os.close(self.fd)
@@ -159,7 +159,7 @@ class Vtpm(threading.Thread):
             self.by_password.append(code)
         elif tag == ST_SESSIONS:
             once = [command[24:56]]			# nonceCaller
-        # The driver sends a command again if the TPM asks for that: the very same.
+        # If the TPM asks for that, the driver sends the same command again.
         self.reused += [new for new in once if self.fresh.setdefault(new, command) != command]
 
     def forward(self, command):
@@ -196,7 +196,7 @@ def load_module(*parameters):
 
 
 def use(tpm, kind):
-    """From now on this kind of session, by the module loaded anew."""
+    """Load the module again, with this kind of session from now on."""
     unload_module()
     tpm.kind = kind
     load_module(*kind.parameters)
@@ -213,8 +213,8 @@ def outcome():
 
 def attempt(tpm, rules, want, stays=(), then_honest=True):
     """
-    Ask with some rules, then honestly.  want: what must come of the first (a set: any of it);
-    stays: what stays in the TPM, by the handle's first byte.  Returns problems.
+    Make a request with some rules, then one with honest answers. want: the outcome of the first (a set:
+    any of these); stays: what stays in the TPM, by the first byte of the handles. Returns problems.
     """
     problems = []
     del tpm.by_password[:]
@@ -241,7 +241,7 @@ def attempt(tpm, rules, want, stays=(), then_honest=True):
 
 
 def group(tpm, desc, cases):
-    """Many attempts, one point.  cases: (what, rules, want[, stays])"""
+    """Make many attempts, and print one point. cases: (what, rules, want[, stays])"""
     problems, count, began = [], 0, time.monotonic()
     for what, *case in cases:
         count += 1
@@ -259,7 +259,7 @@ def group(tpm, desc, cases):
 # ---------------------------------------------------------------- how to misbehave
 
 class Layout:
-    """Where the fields of a response are.  Read with no code of the module's."""
+    """The places of the fields in a response. This parser shares no code with the module."""
 
     def __init__(self, code, response):
         self.code = code
@@ -325,15 +325,15 @@ class Layout:
         return next(name for name, (begin, end) in self.fields.items() if begin <= at < end)
 
     def hidden(self, hides=True):
-        """What stays in the TPM if the answer hides its handle."""
+        """The handles that stay in the TPM if the answer hides its handle."""
         return [CREATES[self.code]] if hides and self.code in CREATES else []
 
     def hidden_by(self, name):
-        """What stays in the TPM if the answer is wrong in that field."""
+        """The handles that stay in the TPM if the answer is wrong in this field."""
         return self.hidden(name in ("size", "return code", "handle"))
 
     def rules(self, rule):
-        """Rules by which the command is used at all, and answered by the rule."""
+        """Rules that make the module use this command, and that answer it by this rule."""
         refused = {HMAC: refusal(RC_COMMAND_CODE)} if self.code in SEQUENCE else {}
         return {**refused, self.code: rule}
 
@@ -341,12 +341,12 @@ class Layout:
         return self["parameter size"][0] <= self[name][0] < self["nonce size"][0]
 
     def lengths(self, begin, every):
-        """Every so many, and those up to a field's end."""
+        """Every "every"th length, and the lengths that end with a field."""
         ends = {end for _, end in self.fields.values()}
         return [n for n in range(begin, self.length) if n % every == 0 or n in ends]
 
     def spliced(self, begin, end, new, also=lambda r: r):
-        """The bytes from begin to end replaced, and the response's and parameters' sizes right."""
+        """A rule: replace the bytes from begin to end, and correct the sizes of response and parameters."""
         size_at, params = self["parameter size"]
         (size,) = struct.unpack(">I", self.response[size_at:params])
         size = struct.pack(">I", size + len(new) - (end - begin))
@@ -356,7 +356,7 @@ class Layout:
             return also(resized(r[:size_at] + size + r[params:]))
         return changed(how)
 
-    # Digests that the TPM itself computes over what it returns, made to fit.
+    # Correct the digests that the TPM computes over the data that it returns.
 
     def renamed(self, r):
         public, name = self["public"][0], self["name"]
@@ -364,13 +364,13 @@ class Layout:
         return r[:name[0] + 2] + digest + r[name[1]:]
 
     def public(self, **unique):
-        """The public area, with another unique."""
+        """The public area with another unique."""
         begin, end = self["public"]
         fields = [unique.get(name, self.response[slice(*self[name])]) for name in self.unique]
         return self.response[begin:end] + b"".join(struct.pack(">H", len(f)) + f for f in fields)
 
     def published(self, public):
-        """Another public area, and the name that it has."""
+        """A rule: another public area, with the right name for it."""
         begin, end = self["public size"][0], self.public_end
         name = self["name"][0] + len(public) - (end - begin - 2)
 
@@ -379,14 +379,14 @@ class Layout:
         return self.spliced(begin, end, struct.pack(">H", len(public)) + public, also)
 
     def rehashed(self, r):
-        # What was spliced moved the end of the creation data; its size is still the honest one.
+        # Splicing has moved the end of the creation data. Its size field is still the old one.
         begin, end = self["PCR selection count"][0], self["outsideInfo"][1] + len(r) - self.length
         r = r[:begin - 2] + struct.pack(">H", end - begin) + r[begin:]
         return r[:end + 2] + hashlib.sha256(r[begin:end]).digest() + r[end + 2 + 32:]
 
 
 def changed(how):
-    """A rule: the TPM does as told, and how(response) is what it says."""
+    """A rule: the TPM executes the command, and its answer is how(response)."""
     return lambda command, forward: how(forward(command))
 
 
@@ -396,7 +396,7 @@ def refusal(rc):
 
 
 def answer(response):
-    """A rule: the TPM does as told, and the response is this one."""
+    """A rule: the TPM executes the command, and its answer is this response."""
     return changed(lambda r: response)
 
 
@@ -409,7 +409,7 @@ def gone(command, forward):
 
 
 def second(rule):
-    """A rule for the second such command."""
+    """A rule for the second command of this code only."""
     count = [0]
 
     def which(command, forward):
@@ -420,10 +420,10 @@ def second(rule):
 
 class Kind:
     """
-    A kind of session.  rules: what makes the module use it; a test's rule is what the TPM answers
-    to these.  ok: what comes of an honest fetch; honest_every: after so many bent answers there is
-    one; cut_every: one of so many lengths that an answer may be cut to is tried; may_pass: command
-    code -> field -> what may come of it when that is wrong; parameters: the module's.
+    A kind of session. rules: they make the module use it; the rules of a test come after these, nearer
+    to the TPM. ok: the outcome of an honest fetch; honest_every: an honest fetch follows after this
+    many altered answers; cut_every: one in this many lengths of a cut answer is tried; may_pass: command
+    code -> field -> the possible outcomes if that field is wrong; parameters: those of the module.
     """
 
     def __init__(self, name, rules, ok, honest_every, cut_every, may_pass, parameters=()):
@@ -433,19 +433,19 @@ class Kind:
 
 
 def harmless(ok, *names):
-    """What may pass, and then must give the right root."""
+    """Fields that may be wrong without an error; then the root must be the right one."""
     return {name: {ok, "EIO"} for name in names}
 
 
-# Where nothing authenticates them: nothing is known of these fields beforehand, or nothing depends
-# on them.  A field of a key's creation data is under a digest: see consistent_lies().
+# Fields that nothing authenticates: their values are not known beforehand, or nothing depends on them.
+# The fields of a key's creation data are covered by a digest: see consistent_lies().
 OWN = Kind("own session", {}, "ok", 16, 1 if EVERY_BYTE else 8, {
-    # If the handle can be no key's the TPM says so by an error of format one: see downgrades().
+    # If the handle cannot belong to a key, the TPM returns an error of format one: see downgrades().
     CREATE_NULL: {**harmless("ok", "ticket digest", "session attributes"),
                   "handle": {"EIO", "EOPNOTSUPP"}},
-    # To the TPM the session's key is another one then, as if there were a password.
+    # The TPM then has another session key, as if the key had a password.
     START_SESSION: {"nonce": "EACCES"},
-    # So it is if the sequence is taken for the primary key, whose name is not in what is signed.
+    # If the sequence has the primary key's handle, the key's name is missing from the signed data.
     HMAC_START: {"handle": {"EIO", "EACCES"}},
 })
 PASSWORD = Kind("in clear", {CREATE_NULL: refusal(RC_VALUE)}, "in clear", 1, 1, {
@@ -468,9 +468,9 @@ def kdfa(key, label, u, v, count):
 
 class Interposer:
     """
-    Somebody on the bus with a key of his own in the null primary's place.  He gives the TPM an
-    empty password, and signs for the module what he likes.  null: the layout of the null primary's
-    answer.
+    An attacker on the TPM's bus who puts a key of its own in the place of the null primary key. It gives
+    the TPM an empty password, and signs any answer for the module. null: the layout of the answer with
+    the null primary key.
     """
 
     def __init__(self, null):
@@ -479,11 +479,11 @@ class Interposer:
         self.x, self.y = (n.to_bytes(32, "big") for n in (point.x, point.y))
         public = null.public(x=self.x, y=self.y)
         self.name = b"\0\x0b" + hashlib.sha256(public).digest()
-        # No such key and no such session is in the TPM.
+        # The TPM has neither this key nor this session.
         self.null = null.published(public)(None, lambda _: null.response)
         self.session_key = None
         self.heard = None		# the parameters of the TPM's last answer
-        self.lie = {}			# what is not as it should be
+        self.lie = {}			# the fields of the next answer that are wrong
         self.rules = {CREATE_NULL: lambda command, forward: self.null, START_SESSION: self.start,
                       **{code: self.relay for code in (CREATE_PRIMARY, HMAC, *SEQUENCE)}}
 
@@ -529,7 +529,7 @@ class Interposer:
         return Kind("signed by an interposer", self.rules, "ok", 8, 8, {})
 
     def lying(self, code, **lie):
-        """Rules by which he lies about that command."""
+        """Rules by which the interposer gives a wrong answer to this command."""
         def rule(command, forward):
             self.lie = lie
             return forward(command)
@@ -539,18 +539,18 @@ class Interposer:
 
 # ---------------------------------------------------------------- the tests
 
-TRANSACTION = [CREATE_NULL, START_SESSION, FLUSH, CREATE_PRIMARY, HMAC, FLUSH, GET_CAPABILITY]
+FETCH = [CREATE_NULL, START_SESSION, FLUSH, CREATE_PRIMARY, HMAC, FLUSH, GET_CAPABILITY]
 IN_CLEAR = [CREATE_NULL, CREATE_PRIMARY, HMAC, FLUSH, GET_CAPABILITY]
 
 
-def by_sequence(transaction, asked=True):
-    """The same with a sequence; asked: after a TPM2_HMAC that is refused."""
-    at = transaction.index(HMAC)
-    return transaction[:at + asked] + [*SEQUENCE] + transaction[at + 1:]
+def by_sequence(commands, asked=True):
+    """The same commands with a sequence; asked: after a TPM2_HMAC that is refused."""
+    at = commands.index(HMAC)
+    return commands[:at + asked] + [*SEQUENCE] + commands[at + 1:]
 
 
 def learn(tpm, kind):
-    """The layouts of this kind's answers, by code."""
+    """The layouts of the answers in this kind of session, by code."""
     use(tpm, kind)
     layouts = {}
     for last in (HMAC, SEQUENCE_COMPLETE):
@@ -566,11 +566,11 @@ def learn(tpm, kind):
 
 
 def honest(tpm):
-    """What is sent when all goes well."""
-    # A kernel that has sessions of its own has made a null primary key already.
+    """The commands that are sent when all goes well."""
+    # A kernel that has sessions of its own has already made a null primary key.
     del tpm.seen[:], tpm.by_password[:]
     load_module()
-    same("the module asks the TPM when it is loaded: seven commands", tpm.seen, TRANSACTION)
+    same("the module sends seven commands to the TPM when it is loaded", tpm.seen, FETCH)
     same("only the null primary key is made by password", tpm.by_password, [CREATE_NULL])
     same("an honest relay gives the golden root check value, by an own session",
          (status("root check"), session()), (GOLDEN, "ok"))
@@ -583,7 +583,7 @@ def honest(tpm):
     load_module("root=transient")
     same("with root=transient loading sends no TPM command", tpm.seen, [])
     same("with root=transient each of ten keys takes the same seven commands",
-         ([add_key(b"key %d" % i) for i in range(10)], tpm.seen), (["ok"] * 10, TRANSACTION * 10))
+         ([add_key(b"key %d" % i) for i in range(10)], tpm.seen), (["ok"] * 10, FETCH * 10))
     same("with root=transient the root check value is the same", status("root check"), GOLDEN)
     unload_module()
 
@@ -592,23 +592,23 @@ def honest(tpm):
     same("after forget no root is held", status("root"), "cached, not held")
     del tpm.seen[:]
     same("after forget the first of three keys takes the seven commands",
-         ([add_key() for i in range(3)], tpm.seen), (["ok"] * 3, TRANSACTION))
+         ([add_key() for i in range(3)], tpm.seen), (["ok"] * 3, FETCH))
     same("the root is held again", status("root"), "cached, held in memory")
     del tpm.seen[:], tpm.by_password[:]
     tpm.rules = {HMAC: refusal(RC_COMMAND_CODE)}
     same("a TPM without TPM2_HMAC gives the golden root check value", outcome(), "ok")
-    same("it takes a sequence instead, in the same session", (tpm.seen, tpm.by_password),
-         (by_sequence(TRANSACTION), [CREATE_NULL]))
+    same("a TPM without TPM2_HMAC gets a sequence instead, in the same session",
+         (tpm.seen, tpm.by_password), (by_sequence(FETCH), [CREATE_NULL]))
     tpm.rules = {}
     same("nothing is left in an honest TPM", tpm.left(), [])
 
 
 def without_session(tpm):
     """
-    A TPM that cannot have an own session, or an attacker who says so: what it is asked for by
-    default and with require_encryption=0, and what the log says.
+    A TPM that cannot have an own session, or an attacker who forges that answer: the commands that are
+    sent by default and with require_encryption=0, and the lines in the log.
     """
-    for code, rc, sent in ((CREATE_NULL, 0x2c4, IN_CLEAR), (START_SESSION, 0x2d6, TRANSACTION)):
+    for code, rc, sent in ((CREATE_NULL, 0x2c4, IN_CLEAR), (START_SESSION, 0x2d6, FETCH)):
         desc = f"a TPM that cannot do {NAMES[code]}"
         reason = "no encrypted session: the TPM, or an attacker on its bus, refused it " \
                  f"(TPM2_{NAMES[code]}: TPM_RC {rc:#05x}). "
@@ -618,21 +618,21 @@ def without_session(tpm):
         tpm.rules = {code: refusal(rc)}
         load_module()
         before = STARTING[:STARTING.index(code) + 1]
-        same(f"{desc} is asked for nothing of the root", tpm.seen,
+        same(f"{desc} gets no command for the root secret", tpm.seen,
              [*before, FLUSH] if code == START_SESSION else [*before])
         said = [line.partition(": refused: ")[2] for line in klog()[lines:]
                 if line.startswith("derived: uid ")]
-        same(f"{desc}: the log says what that means, why it is, and what could be done", said,
+        same(f"{desc}: the log gives the reason, the risk, and the setting", said,
              [reason + "Without one the root secret, and so every key, could be read on the TPM's "
               'bus. To allow that: "options derived-keys require_encryption=0" in '
               "/etc/modprobe.d/derived-keys.conf"])
         del tpm.seen[:]
-        same(f"{desc} is EOPNOTSUPP, by what is remembered", (add_key(), tpm.seen),
+        same(f"{desc} is EOPNOTSUPP, from the remembered failure", (add_key(), tpm.seen),
              ("EOPNOTSUPP", []))
-        same(f"{desc} is that if asked, too", (outcome(), status("root check")),
+        same(f"{desc} is EOPNOTSUPP in a new fetch, too", (outcome(), status("root check")),
              ("EOPNOTSUPP", "none"))
         tpm.rules = {}
-        same(f"{desc} once, and can after forget, gives the golden root check value", outcome(),
+        same(f"{desc} at first, but can after forget, gives the golden root check value", outcome(),
              "ok")
 
         unload_module()
@@ -641,10 +641,10 @@ def without_session(tpm):
         tpm.rules = {code: refusal(rc)}
         load_module("require_encryption=0")
         tpm.rules = {}
-        same(f"{desc} is asked by password with require_encryption=0: the golden root check value",
+        same(f"{desc}, with require_encryption=0, gives the golden root check value by password",
              (tpm.seen, status("root check"), session()), (sent, GOLDEN, "in clear"))
         said = [line for line in klog()[lines:] if line.startswith("derived: ")]
-        same(f"{desc}: the log says who allows that, what it means, and why it is",
+        same(f"{desc}: the log says that the administrator allows this, the risk, and the reason",
              [line.split(", TPM:")[0] for line in said],
              ["derived: require_encryption=0: the administrator lets the root secret cross the "
               "TPM's bus in clear, where no session encrypts it",
@@ -652,15 +652,14 @@ def without_session(tpm):
               f"its bus unencrypted", f"derived: {reason}The root secret crossed the TPM's bus in "
               "clear, as require_encryption=0 allows"])
         same(f"{desc}: nothing is left in it", tpm.left(), [])
-        same(f"{desc} once, and can after forget, is asked in an own session even then", outcome(),
-             "ok")
+        same(f"{desc} at first, but can after forget, is asked in an own session even with "
+             "require_encryption=0", outcome(), "ok")
     use(tpm, OWN)
 
 
-# What says that a TPM cannot do this: an error of format one (bit 7), or that there is no such
-# command.
+# Errors that mean that a TPM cannot do this: an error of format one (bit 7), or "no such command".
 UNSUPPORTED = (RC_VALUE, RC_COMMAND_CODE, 0x084, 0x185, 0x1c4, 0x2d5, 0x2d6, 0x2e6, 0x98e, 0x9a2)
-# What says something else, and what then comes of it.
+# Errors with another meaning, and their outcome.
 NO_EXCUSE = [(rc, "EACCES") for rc in (0x12f, 0x120, 0x921)] + \
     [(rc, "EAGAIN") for rc in (0x902, 0x903, 0x905)] + \
     [(rc, "EIO") for rc in (0x101, 0x100, 0x001, 0x500, 0x910, 0x918)]
@@ -671,44 +670,44 @@ POSING = [(2**32 - number, "EIO") for number in (errno.EINTR, errno.ENOMEM, errn
 
 
 def downgrades(tpm):
-    """That no error makes the module ask by password, and which do with require_encryption=0."""
+    """No error makes the module use a password. With require_encryption=0, some errors do."""
     def cases(code, wanted):
         return ((f"TPM_RC {rc:#x}", {code: refusal(rc)}, want) for rc, want in wanted)
 
-    # attempt() sees to it that nothing is asked by password then.
+    # attempt() checks that no command is authorized by password then.
     cannot = [(rc, "EOPNOTSUPP") for rc in UNSUPPORTED]
     for code in STARTING:
-        group(tpm, f"errors of {NAMES[code]} that say that the TPM cannot are EOPNOTSUPP",
+        group(tpm, f"errors of {NAMES[code]} that mean that the TPM cannot are EOPNOTSUPP",
               cases(code, cannot))
-        group(tpm, f"other errors of {NAMES[code]} are what they are of other commands",
+        group(tpm, f"other errors of {NAMES[code]} have the same outcome as for other commands",
               cases(code, NO_EXCUSE + NONSENSE + POSING))
 
     unload_module()
     load_module("require_encryption=0")
     cannot = [(rc, "in clear") for rc in UNSUPPORTED]
     for code in STARTING:
-        group(tpm, f"with require_encryption=0 errors of {NAMES[code]} that say that the TPM "
+        group(tpm, f"with require_encryption=0, errors of {NAMES[code]} that mean that the TPM "
                    "cannot lead to a password", cases(code, cannot))
-        group(tpm, f"with require_encryption=0 other errors of {NAMES[code]} do not",
+        group(tpm, f"with require_encryption=0, other errors of {NAMES[code]} do not lead to a password",
               cases(code, NO_EXCUSE + NONSENSE + POSING))
     use(tpm, OWN)
 
 
 def another_root(tpm, layouts):
-    """With a password session nothing protects the digest: but it is noticed."""
+    """In a password session nothing protects the digest, but the module notices that it changed."""
     use(tpm, PASSWORD)
-    same("in clear, the golden root check value",
+    same("in clear, the TPM gives the golden root check value",
          (status("root check"), session()), (GOLDEN, "in clear"))
     lines = len(klog())
     tpm.rules = {HMAC: flip(layouts[HMAC]["digest"][0], 0x01)}
-    same("in clear, a changed digest in HMAC's answer is another root", outcome(), "other root")
+    same("in clear, a changed digest in HMAC's answer gives another root", outcome(), "other root")
     tpm.rules = {}
     said = [line for line in klog()[lines:] if line.startswith("derived: ")]
-    same("the log says that the root changed, and to what",
+    same("the log says that the root changed, with the old and the new root check value",
          [line.split(",")[0] for line in said],
          [f"derived: the root changed: its check value was {GOLDEN}. Every key is another one now",
           f"derived: root check value {status('root check')}"])
-    same("an honest answer is the golden root again", outcome(), "in clear")
+    same("an honest answer gives the golden root again", outcome(), "in clear")
     use(tpm, OWN)
 
 
@@ -717,7 +716,7 @@ def remembered(tpm):
     same("a TPM that fails is EIO", outcome(), "EIO")
     tpm.rules = {}
     del tpm.seen[:]
-    same("for the next requests it is EIO without a TPM command",
+    same("the next requests are EIO without a TPM command",
          ([add_key() for i in range(5)], tpm.seen), (["EIO"] * 5, []))
     forget()
     same("after forget the TPM is asked again", (add_key(), tpm.seen[:1]), ("ok", [CREATE_NULL]))
@@ -725,8 +724,8 @@ def remembered(tpm):
     tpm.rules = {CREATE_NULL: refusal(0x101)}
     load_module()
     tpm.rules = {}
-    same("a failure when the module is loaded is remembered too", add_key(), "EIO")
-    same("and after forget all is well", outcome(), "ok")
+    same("a failure when the module is loaded is remembered, too", add_key(), "EIO")
+    same("after forget the request is served", outcome(), "ok")
 
 
 def busy(tpm):
@@ -739,44 +738,44 @@ def busy(tpm):
     for code in (CREATE_NULL, START_SESSION, CREATE_PRIMARY, HMAC):
         del given[:]
         tpm.rules = {code: retry_once}
-        same(f"a TPM that says TPM_RC_RETRY once, to {NAMES[code]}, is asked again",
+        same(f"a TPM that returns TPM_RC_RETRY once, to {NAMES[code]}, is asked again",
              (outcome(), len(given)), ("ok", 2))
     tpm.rules = {CREATE_PRIMARY: refusal(0x922)}
     began = time.monotonic()
     got = outcome()
-    same("a TPM that says nothing else is EAGAIN, soon", (got, time.monotonic() - began < 20),
-         ("EAGAIN", True))
+    same("a TPM that always returns TPM_RC_RETRY is EAGAIN, within seconds",
+         (got, time.monotonic() - began < 20), ("EAGAIN", True))
     lines = len(klog())
     tpm.rules = {FLUSH: refusal(0x101)}
-    same("a TPM that flushes nothing is full after three primary keys, and that is EAGAIN",
+    same("a TPM that flushes nothing is full after three primary keys, and then it is EAGAIN",
          [outcome() for i in range(3)], ["ok"] + ["EAGAIN"] * 2)
     tpm.rules = {}
-    same("what it did not flush is still there, a session, too",
+    same("the objects that it did not flush are still there, and a session",
          [handle >> 24 for handle in tpm.left()], [OBJECT] * 3 + [SESSION])
     said = [line for line in klog()[lines:] if "could not be removed from the TPM" in line]
     point("the log says once that an object could not be removed",
           [] if len(said) == 1 and "0x80000001" in said[0] else klog()[lines:] or ["nothing"])
     tpm.flush(tpm.left())
-    same("and once it is empty all is well", outcome(), "ok")
+    same("after it is emptied, the request is served", outcome(), "ok")
 
     # TPM2_StartAuthSession: no key, nothing to bind to, a nonce, no salt, HMAC, no cipher, SHA-256.
-    somebodys = resized(struct.pack(">HIIIIH16xHBHH", ST_NO_SESSIONS, 0, START_SESSION,
+    foreign = resized(struct.pack(">HIIIIH16xHBHH", ST_NO_SESSIONS, 0, START_SESSION,
                                     RH_NULL, RH_NULL, 16, 0, 0, 0x10, 0xb))
-    while tpm.forward(somebodys)[6:10] == bytes(4):
+    while tpm.forward(foreign)[6:10] == bytes(4):
         pass
     full = tpm.left()
     del tpm.seen[:]
-    same("a TPM without a slot for a session is EAGAIN, and not asked any further",
+    same("a TPM without a slot for a session is EAGAIN, and gets no further commands",
          (outcome(), tpm.seen), ("EAGAIN", [CREATE_NULL, START_SESSION, FLUSH]))
-    same("somebody's sessions are still in it", (tpm.left(), {handle >> 24 for handle in full}),
-         (full, {SESSION}))
+    same("the other program's sessions are still in it",
+         (tpm.left(), {handle >> 24 for handle in full}), (full, {SESSION}))
     tpm.flush(full)
-    same("and without them all is well", outcome(), "ok")
+    same("after these sessions are flushed, the request is served", outcome(), "ok")
 
     tpm.delays = {FLUSH: 1, GET_CAPABILITY: 1}
-    same("answers to FlushContext and GetCapability that come too late do no harm", outcome(), "ok")
+    same("answers to FlushContext and GetCapability may come too late", outcome(), "ok")
     tpm.delays = {}
-    same("nor to the next request, and nothing is left in the TPM",
+    same("the request after such late answers is served, and nothing is left in the TPM",
          (outcome(), tpm.left()), ("ok", []))
 
 
@@ -789,10 +788,10 @@ def return_codes(tpm, layouts):
         group(tpm, f"return codes of {NAMES[code]} become the right errnos",
               ((f"TPM_RC {rc:#x}", layout.rules(refusal(rc)), want)
                for rc, want in wanted if (code, rc) != (HMAC, RC_COMMAND_CODE)))
-        group(tpm, f"return codes of {NAMES[code]} that pose as the kernel's errnos are EIO",
+        group(tpm, f"return codes of {NAMES[code]} that look like errnos of the kernel are EIO",
               ((f"TPM_RC {rc:#x}", layout.rules(refusal(rc)), want) for rc, want in POSING))
 
-    # An own session is over with TPM2_HMAC: who then denies that there is one gains nothing.
+    # After TPM2_HMAC the own session has ended: denying the command then gains an attacker nothing.
     deniable = {code: "EOPNOTSUPP" for code in STARTING} if tpm.kind is OWN else {HMAC: "in clear"}
 
     def forged():
@@ -801,18 +800,18 @@ def return_codes(tpm, layouts):
                 want = deniable.get(code, "EIO") if rc == RC_COMMAND_CODE else "EIO"
                 yield (f"{NAMES[code]}: TPM_RC {rc:#x}",
                        layout.rules(changed(lambda r, rc=rc: error(rc))), want, layout.hidden())
-    group(tpm, "errors of a TPM that did as it was told are EIO, unless they lead elsewhere",
-          forged())
+    group(tpm, "errors of a TPM that has executed the command are EIO, except those with an outcome "
+               "of their own", forged())
 
 
 def truncations(tpm, layout):
-    """First with the size field as it was, then with it made right."""
+    """Cut the answer, first with the old size field, then with the right one."""
     name, every = NAMES[layout.code], tpm.kind.cut_every
-    # An empty answer is none at all: the driver goes on waiting.
-    group(tpm, f"{name}'s answer cut short anywhere is EIO",
+    # An empty answer is no answer: the driver would go on waiting.
+    group(tpm, f"{name}'s answer, cut short anywhere, is EIO",
           ((f"{n} bytes", layout.rules(changed(lambda r, n=n: r[:n])), "EIO", layout.hidden())
            for n in range(1, layout.length, 5 * every - 4)))
-    group(tpm, f"{name}'s answer cut short anywhere, its size made right, is EIO",
+    group(tpm, f"{name}'s answer, cut short anywhere and with the right size, is EIO",
           ((f"{n} bytes", layout.rules(changed(lambda r, n=n: resized(r[:n]))), "EIO",
             layout.hidden(n < 14))
            for n in layout.lengths(10, every)))
@@ -857,12 +856,12 @@ def sizes(tpm, layouts, of_parameters=False):
 
 
 def authorizations(tpm, layouts):
-    """Answers as a session of the other kind has them."""
+    """Answers like those of the other kind of session."""
     have = (b"\0\0", b"\0\x20" + bytes(range(32)))
 
     def cases():
         for code, layout in layouts.items():
-            if code in STARTING:	# by password, or by nothing, in any case
+            if code in STARTING:	# always by password, or without authorization
                 continue
             begin, at = layout["nonce size"][0], layout["session attributes"][0]
             for nonce in have:
@@ -872,8 +871,8 @@ def authorizations(tpm, layouts):
                     if how(layout.response) != layout.response:
                         yield (f"{NAMES[code]}: {len(nonce) - 2} bytes of nonce, {len(signed) - 2} "
                                "of HMAC", layout.rules(changed(how)), "EIO")
-    group(tpm, "answers without the nonce and the HMAC that the session has, or with any that it "
-               "has not, are EIO", cases())
+    group(tpm, "answers without the nonce and the HMAC of the session, or with some where the "
+               "session has none, are EIO", cases())
 
 
 LONG = ("unique", "x", "y", "PCR digest", "creation hash", "ticket digest", "name", "digest",
@@ -882,8 +881,8 @@ LONG = ("unique", "x", "y", "PCR digest", "creation hash", "ticket digest", "nam
 
 def flips(tpm, layout, mask, without=()):
     """
-    Any byte; in an own session, every fourth of what is long where it is not the session's basis or
-    about the root secret.
+    Change each byte. In an own session, change every fourth byte of the long fields in the less
+    important answers: those that neither the session nor the root secret depends on.
     """
     may_pass = tpm.kind.may_pass.get(layout.code, {})
     less = tpm.kind is OWN and layout.code in (CREATE_NULL, *SEQUENCE) and not EVERY_BYTE
@@ -902,12 +901,12 @@ def flips(tpm, layout, mask, without=()):
                 yield (f"byte {at} ({name})", layout.rules(flip(at, mask)), want(at, name),
                        layout.hidden_by(name))
     group(tpm, f"{NAMES[layout.code]}'s answer with any byte "
-               f"{'but those of digests ' if without else ''}changed by {mask:#04x} is EIO, but "
-               "for those listed", cases())
+               f"{'(except those of digests) ' if without else ''}changed by {mask:#04x} is EIO, "
+               "except for the fields of may_pass", cases())
 
 
 def consistent_lies(tpm, layout):
-    """The TPM lies about the object, and the digest over the lie is right."""
+    """The TPM returns wrong data about the object, with the right digest over that data."""
     ok = tpm.kind.ok
 
     def public():
@@ -921,8 +920,8 @@ def consistent_lies(tpm, layout):
                        layout.rules(layout.published(layout.public(**{name: n * b"\1"}))), "EIO")
         yield "no public area", layout.rules(layout.published(b"")), "EIO"
         yield "a longer one", layout.rules(layout.published(layout.public() + b"\0\0")), "EIO"
-    group(tpm, f"{NAMES[layout.code]}'s answer with another public area, rightly named, is EIO, "
-               "unless only an HMAC key's unique differs", public())
+    group(tpm, f"{NAMES[layout.code]}'s answer with another public area and its right name is EIO, "
+               "unless only the unique of an HMAC key differs", public())
 
     def creation():
         free = ("PCR digest", "locality", "parent nameAlg", "parent name", "parent qualified name")
@@ -940,19 +939,19 @@ def consistent_lies(tpm, layout):
         yield ("bytes after the creation data",
                layout.rules(layout.spliced(*2 * layout["outsideInfo"][1:], bytes(2),
                                            layout.rehashed)), "EIO")
-    group(tpm, f"{NAMES[layout.code]}'s answer with other creation data, rightly hashed, is EIO "
-               "where it is not what was asked", creation())
+    group(tpm, f"{NAMES[layout.code]}'s answer with other creation data and its right hash is EIO, "
+               "if the data does not match the command", creation())
 
 
 def points_of_the_curve(tpm, null):
-    """Other points in the null primary's place, rightly named."""
+    """Other points in the place of the null primary key, with the right name."""
     p = 2**256 - 2**224 + 2**192 + 2**96 - 1
     g = ec.derive_private_key(1, ec.SECP256R1()).public_key().public_numbers()
     x, y = (int.from_bytes(null.response[slice(*null[name])], "big") for name in ("x", "y"))
     lies = [("(0, 0)", 0, 0, "EIO"), ("(0, y)", 0, y, "EIO"), ("(x, 0)", x, 0, "EIO"),
             ("(y, x)", y, x, "EIO"), ("(p, y)", p, y, "EIO"), ("(x, p)", x, p, "EIO"),
             ("all ones", 2**256 - 1, 2**256 - 1, "EIO"),
-            # On the curve, but the TPM makes another salt of its own, as if there were a password.
+            # On the curve, but the TPM computes another salt, as if the key had a password.
             ("the base point", g.x, g.y, "EACCES"),
             # Only x goes into the salt.
             ("(x, -y)", x, p - y, "ok")]
@@ -961,7 +960,7 @@ def points_of_the_curve(tpm, null):
         for what, x, y, want in lies:
             public = null.public(x=x.to_bytes(32, "big"), y=y.to_bytes(32, "big"))
             yield what, null.rules(null.published(public)), want
-    group(tpm, "other points in the null primary's place are EIO, or the session fails", cases())
+    group(tpm, "other points in the place of the null primary key are EIO, or the session fails", cases())
 
 
 def digests(tpm, layouts):
@@ -979,7 +978,7 @@ def digests(tpm, layouts):
                    layout.rules(layout.spliced(begin - 2, layout["nonce size"][0], b"")), "EIO")
             yield (f"{NAMES[code]}: CreatePrimary's answer",
                    layout.rules(answer(layouts[CREATE_PRIMARY].response)), "EIO")
-    group(tpm, "a digest all zero or not of 32 bytes is EIO", cases())
+    group(tpm, "a digest that is all zero or has not 32 bytes is EIO", cases())
 
 
 def identification(tpm):
@@ -988,18 +987,18 @@ def identification(tpm):
     rules = [(f"byte {at}", flip(at, 0x80)) for at in range(length)] + \
         [(f"{n} bytes", changed(lambda r, n=n: resized(r[:n]))) for n in range(10, length, 3)] + \
         [("7 bytes", changed(lambda r: r[:7])), ("TPM_RC 0x101", refusal(0x101))]
-    group(tpm, "GetCapability's answer changed, cut short or refused does no harm",
+    group(tpm, "a changed, cut or refused answer of GetCapability does not matter",
           ((what, {GET_CAPABILITY: rule}, "in clear") for what, rule in rules))
-    # The first property's value: who made the TPM.
+    # The value of the first property: the vendor of the TPM.
     tpm.rules = {GET_CAPABILITY: changed(lambda r: r[:23] + b"\x1b\xff\nA" + r[27:])}
-    same("a TPM whose maker has an odd name gives a key", outcome(), "in clear")
+    same("a TPM with special characters in its vendor's name gives a key", outcome(), "in clear")
     tpm.rules = {}
-    same("status shows nothing odd of it", status("TPM vendor"), "???A")
+    same("status replaces the special characters", status("TPM vendor"), "???A")
     use(tpm, OWN)
 
 
 def replays(tpm, layouts, root):
-    """Answers of another fetch, or to another command."""
+    """Answers of an earlier fetch, or to another command."""
     def digest():
         begin, end = layouts[HMAC]["digest"]
         return tpm.answers[HMAC][begin:end]
@@ -1007,25 +1006,26 @@ def replays(tpm, layouts, root):
     got, earlier = [outcome()], dict(tpm.answers)
     first = digest()
     got.append(outcome())
-    same("the encrypted digests of two fetches and the root secret are three different ones",
+    same("the encrypted digests of two fetches and the root secret are three different values",
          (got, len({first, digest(), root}), len(root)), (["ok"] * 2, 3, 32))
     same("the root secret does not cross the bus", [m.hex() for m in tpm.traffic if root in m], [])
     for code in STARTING:
         tpm.traffic.clear()
         tpm.rules = {code: refusal(RC_VALUE)}
-        same(f"nor if the TPM, or an attacker, refuses {NAMES[code]}",
+        same(f"the root secret does not cross the bus if the TPM, or an attacker, refuses {NAMES[code]}",
              (outcome(), len(tpm.traffic) > 1, any(root in m for m in tpm.traffic)),
              ("EOPNOTSUPP", True, False))
     tpm.rules = {}
     use(tpm, PASSWORD)
-    same("it does without an own session", (outcome(), any(root in m for m in tpm.traffic)),
-         ("in clear", True))
+    same("without an own session, the root secret crosses the bus",
+         (outcome(), any(root in m for m in tpm.traffic)), ("in clear", True))
     use(tpm, OWN)
     tpm.rules = {HMAC: refusal(RC_COMMAND_CODE)}
     got = outcome()
     tpm.rules = {}
-    same("nor does it by a sequence", (got, [m.hex() for m in tpm.traffic if root in m],
-                                       root in tpm.answers[SEQUENCE_COMPLETE]), ("ok", [], False))
+    same("by a sequence, the root secret does not cross the bus",
+         (got, [m.hex() for m in tpm.traffic if root in m],
+          root in tpm.answers[SEQUENCE_COMPLETE]), ("ok", [], False))
     earlier.update({code: tpm.answers[code] for code in SEQUENCE})
 
     def replayed():
@@ -1053,25 +1053,26 @@ def replays(tpm, layouts, root):
 
 def interposed(tpm, layouts, root):
     """
-    Who alters the traffic can be in the middle of an own session (Documentation/threat-model.rst).
-    He has the root secret, and can give another; but nothing that he signs does more harm.
+    An attacker on the TPM's bus can be in the middle of an own session
+    (Documentation/threat-model.rst). This attacker learns the root secret, and can give another one; but
+    no answer that the attacker signs does more harm.
     """
     unload_module()
     load_module()
     null_primary = status("null primary")
     lines = len(klog())
-    him = Interposer(layouts[OWN][CREATE_NULL])
-    tpm.kind = him.kind()
-    same("an interposer with a null primary key of his own hears the root secret",
-         (outcome(), him.heard), ("ok", b"\0\x20" + root))
-    same("that key's name is in status, and is not the TPM's",
-         (status("null primary"), null_primary != him.name.hex()), (him.name.hex(), True))
+    attacker = Interposer(layouts[OWN][CREATE_NULL])
+    tpm.kind = attacker.kind()
+    same("an interposer with a null primary key of its own learns the root secret",
+         (outcome(), attacker.heard), ("ok", b"\0\x20" + root))
+    same("status shows the name of the interposer's key, which differs from the TPM's",
+         (status("null primary"), null_primary != attacker.name.hex()), (attacker.name.hex(), True))
     same("the log says that the null primary key changed", klog()[lines:],
-         [f"derived: the name of the TPM's null primary key changed to {him.name.hex()}: the TPM "
+         [f"derived: the name of the TPM's null primary key changed to {attacker.name.hex()}: the TPM "
           "was reset (as by hibernation), or somebody is on its bus"])
     layouts = layouts[PASSWORD]
     tpm.rules = {HMAC: flip(layouts[HMAC]["digest"][0], 0x01)}
-    same("he can give another root", outcome(), "other root")
+    same("an interposer can give another root", outcome(), "other root")
     tpm.rules = {}
     same("nothing is left in the TPM", tpm.left(), [])
 
@@ -1086,26 +1087,26 @@ def interposed(tpm, layouts, root):
                 sent = 0x40 if code in (HMAC, SEQUENCE_COMPLETE) else 0x01
                 if attributes != sent:
                     yield (f"{name}: attributes {attributes:#04x}",
-                           him.lying(code, attributes=attributes), "EIO")
+                           attacker.lying(code, attributes=attributes), "EIO")
             for n in (0, 16, 31, 33, 64):
-                yield f"{name}: a nonce of {n} bytes", him.lying(code, nonce=n * b"x"), "EIO"
+                yield f"{name}: a nonce of {n} bytes", attacker.lying(code, nonce=n * b"x"), "EIO"
                 yield (f"{name}: an HMAC of {n} bytes",
-                       him.lying(code, hmac=lambda h, n=n: (2 * h)[:n]), "EIO")
-            yield f"{name}: signed as TPM2_Unseal's", him.lying(code, signed_for=0x15e), "EIO"
+                       attacker.lying(code, hmac=lambda h, n=n: (2 * h)[:n]), "EIO")
+            yield f"{name}: signed as TPM2_Unseal's", attacker.lying(code, signed_for=0x15e), "EIO"
             yield (f"{name}: the nonces interchanged",
-                   him.lying(code, nonces=lambda newer, older: older + newer), "EIO")
-            yield f"{name}: no nonces", him.lying(code, nonces=lambda newer, older: b""), "EIO"
-            yield f"{name}: no lie", him.lying(code), "ok"
-    group(tpm, "what is signed, but not as it should be, is EIO", cases())
+                   attacker.lying(code, nonces=lambda newer, older: older + newer), "EIO")
+            yield f"{name}: no nonces", attacker.lying(code, nonces=lambda newer, older: b""), "EIO"
+            yield f"{name}: no lie", attacker.lying(code), "ok"
+    group(tpm, "answers that are signed wrongly are EIO", cases())
     tpm.kind = OWN
-    same("without him it is the TPM's null primary key again", (outcome(), status("null primary")),
-         ("ok", null_primary))
+    same("without the interposer, the TPM's null primary key is used again",
+         (outcome(), status("null primary")), ("ok", null_primary))
 
 
 def slow(tpm, herd):
     """
-    A slow TPM: how many wait, and that it is nobody else's trouble.  "At once" is before the TPM
-    answers the one command that it has: so this depends on no clock.
+    A slow TPM: the number of requests that wait, and that other processes are not delayed. "At once"
+    means: before the TPM answers the one command that it has. So this does not depend on a clock.
     """
     answer = threading.Event()
 
@@ -1133,42 +1134,42 @@ def slow(tpm, herd):
     for process in others:
         process.go()
     comes_true(lambda: len(refused(others)) >= 12, 10)
-    same("a key of type user is not delayed by those who wait for a slow TPM", user_key(), "ok")
-    time.sleep(0.5)			# for one refused too many
-    same("of 20 that ask a slow TPM 12 are refused with EAGAIN, at once", len(refused(others)), 12)
-    same("the others wait", (len(waiting(others)), first.result()), (7, None))
+    same("requests that wait for a slow TPM do not delay a key of type user", user_key(), "ok")
+    time.sleep(0.5)			# one refusal too many would come in this time
+    same("of 20 requests to a slow TPM, 12 are refused with EAGAIN, at once", len(refused(others)), 12)
+    same("the other requests wait", (len(waiting(others)), first.result()), (7, None))
     killed = waiting(others)
-    same("those who wait die at once when killed", [p.pid for p in killed if not p.kill()], [])
+    same("waiting processes die at once when they are killed", [p.pid for p in killed if not p.kill()], [])
     for process in more:
         process.go()
     comes_true(lambda: refused(more), 10)
     time.sleep(0.5)
-    same("as many as were killed may wait in their place, and one more may not",
+    same("the places of the killed processes are free again: one request more than these is refused",
          len(refused(more)), 1)
     last, *killed = waiting(more)
-    same("these die at once, too", [p.pid for p in killed if not p.kill()], [])
-    same("all that was before the TPM answered anything", (tpm.seen, first.result()),
+    same("the new waiting processes die at once, too", [p.pid for p in killed if not p.kill()], [])
+    same("until now, the TPM has not answered any command", (tpm.seen, first.result()),
          ([CREATE_NULL], None))
     answer.set()
     comes_true(lambda: first.result(), 10)
-    same("the one at the TPM gets its key", first.result(), "ok")
+    same("the process at the TPM gets its key", first.result(), "ok")
     wait_for(lambda: tpm.seen.count(CREATE_NULL) == 2)
-    # He may die now or when the TPM has answered; what he made there is removed.
+    # This process may die now, or when the TPM has answered; its objects in the TPM are removed.
     os.kill(last.pid, signal.SIGKILL)
     time.sleep(0.2)
     answer.set()
-    same("who is killed at the TPM dies", last.kill(), True)
-    comes_true(lambda: len(tpm.seen) >= 2 * len(TRANSACTION), 2)
-    same("no command was sent for those who were killed while they waited, and all for who was at "
-         "the TPM", tpm.seen, TRANSACTION * 2)
-    same("nothing is left in a TPM whose user was killed", tpm.left(), [])
+    same("a process that is killed at the TPM dies", last.kill(), True)
+    comes_true(lambda: len(tpm.seen) >= 2 * len(FETCH), 2)
+    same("no command was sent for the processes that were killed while they waited, and all commands "
+         "for the two processes at the TPM", tpm.seen, FETCH * 2)
+    same("a process that is killed at the TPM leaves nothing in it", tpm.left(), [])
     tpm.rules = {}
-    same("and the next request is served", add_key(), "ok")
+    same("after these, the next request is served", add_key(), "ok")
 
 
 def vanishing(swtpm, tpm):
-    """The TPM goes while it is asked, and another one comes."""
-    # In the midst of a command the driver only says that it was canceled.
+    """The TPM vanishes while it is asked, and another one comes."""
+    # Within a command, the driver only reports that the command was canceled.
     for code, wants in ((CREATE_NULL, ("ENXIO", "EIO")), (START_SESSION, ("ENXIO", "EIO")),
                         (HMAC, ("ENXIO", "EIO")), (FLUSH, ("ok",))):
         tpm.rules = {code: second(gone) if code == FLUSH else gone}
@@ -1178,18 +1179,18 @@ def vanishing(swtpm, tpm):
         tpm.join(10)
         if tpm.failure:
             raise tpm.failure
-        same(f"the TPM gone at {NAMES[code]}, after forget a request is ENXIO", outcome(), "ENXIO")
+        same(f"after the TPM has vanished at {NAMES[code]}, and forget, a request is ENXIO", outcome(), "ENXIO")
         tpm = make_vtpm(swtpm)
         tpm.flush(tpm.left())
-        same(f"another TPM there after that at {NAMES[code]}, the very next request is served",
+        same(f"with another TPM after that at {NAMES[code]}, the very next request is served",
              (add_key(), status("root check"), session()), ("ok", GOLDEN, "ok"))
     return tpm
 
 
 def without_hmac(swtpm, tpm):
-    """A TPM that does not list TPM2_HMAC among its commands when the driver asks."""
+    """A TPM that does not list TPM2_HMAC among its commands when the driver asks for them."""
     def unlist(r):
-        # TPM_CAP_COMMANDS: TPMA_CCs, from 19 on.  The driver insists on their number.
+        # TPM_CAP_COMMANDS: TPMA_CCs, from offset 19 on. The driver checks their number.
         if r[11:15] != b"\0\0\0\2":
             return r
         listed = list(struct.unpack_from(f">{(len(r) - 19) // 4}I", r, 19))
@@ -1205,20 +1206,20 @@ def without_hmac(swtpm, tpm):
     tpm.flush(tpm.left())
     del tpm.seen[:]
     same("a TPM that does not list TPM2_HMAC gives the golden root check value", outcome(), "ok")
-    same("it is not asked for it", tpm.seen, by_sequence(TRANSACTION, False))
-    same("nothing is left in it", tpm.left(), [])
+    same("TPM2_HMAC is not sent to it", tpm.seen, by_sequence(FETCH, False))
+    same("nothing is left in a TPM that does not list TPM2_HMAC", tpm.left(), [])
     return tpm
 
 
 class Asker:
-    """A process that waits for go(), asks for a key, and reports."""
+    """A process that waits for go(), requests a key, and reports the outcome."""
 
     def __init__(self, number):
         here, there = os.pipe(), os.pipe()
         sys.stdout.flush()
         self.pid = os.fork()
         if not self.pid:
-            # It shall not outlive the test.
+            # The process must not outlive the test.
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)
             os.read(here[0], 1)
             got = add_key(b"asker %d" % number)
@@ -1233,13 +1234,13 @@ class Asker:
         os.write(self.to, b"x")
 
     def result(self):
-        """An errno or "ok"; None as long as there is none."""
+        """An errno or "ok"; None as long as there is no outcome."""
         if self.got is None and select.select([self.from_], [], [], 0)[0]:
             self.got = os.read(self.from_, 100).decode() or None
         return self.got
 
     def kill(self, seconds=10):
-        """Returns whether it dies within that time."""
+        """Kill the process. Returns whether it dies within that time."""
         os.kill(self.pid, signal.SIGKILL)
         return comes_true(lambda: os.waitpid(self.pid, os.WNOHANG)[0], seconds)
 
@@ -1277,14 +1278,14 @@ def main():
         replays(tpm, layouts[OWN], root)
         interposed(tpm, layouts, root)
         identification(tpm)
-        same("no nonce and no key that is to be used once was used twice",
+        same("no nonce and no ephemeral key was used twice",
              (len(Vtpm.fresh) > 1000, Vtpm.reused), (True, []))
 
-        # Thousands of failures of five causes, at most one line per cause and minute, and for each
-        # time that the module was loaded.
+        # There were thousands of failures with five causes. The log has at most one line per cause and
+        # minute; loading the module starts a new minute.
         lines = [line for line in klog() if ": refused: " in line]
         most = 5 * (loads + int((time.monotonic() - began) / 60))
-        point("all these failures left few lines in the log",
+        point("all these failures make few lines in the log",
               [] if 0 < len(lines) <= most else [f"{len(lines)} lines, at most {most}", *lines])
 
         slow(tpm, herd)

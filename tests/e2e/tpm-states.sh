@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tpm-states.sh: a TPM that is absent, gone, back, refusing, full or cleared: which key or errno comes.
+# tpm-states.sh: the key or errno of a request when the TPM is missing, removed, back, refusing, full or
+# cleared.
 #
 # vm: boot tpm=fresh
 # vm: boot tpm=none
@@ -20,7 +21,7 @@ status() { sed -n "s/^$1: //p" $parameters/status; }
 forget() { echo 1 >$parameters/forget; }
 uptime_ms() { local s; read -r s _ </proc/uptime; echo $((10#${s/./} * 10)); }
 
-# The key's bytes in hex, or what keyctl says instead.
+# Print the key's bytes in hex, or keyctl's error.
 key() {
 	local id
 	if id=$(keyctl add derived tpm-states "$request" @s 2>&1); then
@@ -33,8 +34,8 @@ key_is() { is "$1" "$(key)" "$2"; }
 refused_with() { errno_is "$1" "$2" derived tpm-states "$request" @s; }
 looks_like_a_key() { like "$1" "$2" '^[0-9a-f]{64}$'; }
 
-# The TPM's driver lets go of it, and takes it back.  The kernel gives it another number then, since
-# IMA still has the old one: /dev/tpm0 is made to lead to it, for what asks there.
+# Unbind the TPM from its driver, and bind it again. The kernel then gives it another number, because IMA
+# still holds the old one. /dev/tpm0 is made a link to it, for programs that use that name.
 tpm_gone() { echo "$tpm_device" >"$tpm_driver/unbind"; }
 tpm_back() {
 	echo "$tpm_device" >"$tpm_driver/bind"
@@ -51,7 +52,7 @@ case $BOOT in
 
 	# No TPM when the module is loaded.
 	tpm_gone
-	is 'the TPM can be taken away' "$(ls /sys/class/tpm)" ''
+	is 'the TPM can be removed' "$(ls /sys/class/tpm)" ''
 	klog_mark
 	ok 'the module loads without a TPM' load_module
 	like 'the log says that there is no TPM' "$(klog)" '^derived: uid 0, .*: refused: no TPM$'
@@ -60,7 +61,7 @@ case $BOOT in
 	like 'status says that no root was fetched' "$(cat $parameters/status)" '^root: cached, never fetched$'
 	tpm_back
 	first=$(key)
-	looks_like_a_key 'the TPM there, the very next request is served' "$first"
+	looks_like_a_key 'with the TPM present, the very next request is served' "$first"
 	tpm_slots_empty 'nothing is left in the TPM after the first fetch'
 	check=$(status 'root check')
 	like 'status shows a root check value' "$check" '^[0-9a-f]{16}$'
@@ -68,20 +69,20 @@ case $BOOT in
 	echo "$first" >/var/first-key
 	echo "$check" >/var/first-check
 
-	# The TPM goes away from under a cached root.
+	# The TPM is removed while the root is cached.
 	tpm_gone
-	is 'the TPM is taken away again' "$(ls /sys/class/tpm)" ''
+	is 'the TPM is removed again' "$(ls /sys/class/tpm)" ''
 	key_is 'without the TPM the cached root still gives the same key' "$first"
 	forget
 	is 'after forget status says that no root is held' "$(status root)" 'cached, not held'
-	is 'after forget status still knows the root check value' "$(status 'root check')" "$check"
+	is 'after forget status still shows the root check value' "$(status 'root check')" "$check"
 	refused_with 'after forget, without the TPM, a request is refused with ENXIO' ENXIO
 	tpm_back
-	key_is 'the TPM back, the very next request gives the same key' "$first"
+	key_is 'with the TPM back, the very next request gives the same key' "$first"
 	tpm_slots_empty 'nothing is left in the TPM after it came back'
 	unload_module
 
-	# The same with root=transient.
+	# All of this with root=transient.
 	ok 'the module loads with root=transient' load_module root=transient
 	key_is 'root=transient gives the same key' "$first"
 	is 'root=transient holds no root' "$(status root)" 'transient, not held'
@@ -95,7 +96,7 @@ case $BOOT in
 	tpm_slots_empty 'nothing is left in the TPM with root=transient after it came back'
 	unload_module
 
-	# Somebody else's objects fill the TPM: TPM2_CreatePrimary three times, and nobody flushes them.
+	# Another program's objects fill the TPM: TPM2_CreatePrimary three times, without a flush.
 	load_module root=cached
 	python3 - <<-END
 	tpm = open("/dev/tpm0", "r+b", buffering=0)
@@ -108,17 +109,17 @@ case $BOOT in
 	key_is 'with a full TPM the cached root still gives the same key' "$first"
 	forget
 	klog_mark
-	# Before the kernel opens a session of its own, the module asks for a slot.
+	# Before the kernel opens a session of its own, the module checks that there is a slot.
 	full='TPM2_CreatePrimary \(null\): TPM_RC 0x902'
 	[[ $(status session) != "the kernel's"* ]] || full="no slot for the session's key"
 	refused_with 'with a full TPM a request is refused with EAGAIN' EAGAIN
 	like 'the log says that the TPM is full' "$(klog)" \
 		"^derived: .*refused: the TPM is busy or full \\($full\\)\$"
-	is "the others' three objects are still there" "$(tpm getcap handles-transient | wc -l)" 3
+	is "the other program's three objects are still there" "$(tpm getcap handles-transient | wc -l)" 3
 	tpm flushcontext -t
 	forget
-	key_is 'the TPM emptied, after forget the same key comes' "$first"
-	tpm_slots_empty "nothing is left in the TPM after others' objects"
+	key_is 'with the TPM emptied, after forget a request gives the same key' "$first"
+	tpm_slots_empty "nothing is left in the TPM after the other program's objects"
 
 	# The owner hierarchy has a password.
 	ok 'the owner hierarchy gets a password' tpm changeauth -c o secret
@@ -132,13 +133,13 @@ case $BOOT in
 	is 'after a failed fetch status says that no root is held' "$(status root)" 'cached, not held'
 	tpm changeauth -c o -p secret
 	asked=$(uptime_ms)
-	refused_with 'the password removed, the failure is remembered' EACCES
+	refused_with 'after the password is removed, the failure is remembered' EACCES
 	[ $((asked - failed)) -lt 9000 ]
-	tap_point $? 'that was within the 10 seconds' "$((asked - failed)) ms"
-	tpm_slots_empty 'nothing is left in the TPM that refused for the password'
-	# What is left of the 10 seconds is not waited for idly: forget ends them at once.
+	tap_point $? 'the password: that request was within the 10 seconds' "$((asked - failed)) ms"
+	tpm_slots_empty 'nothing is left in the TPM that refused because of the password'
+	# This test need not wait for the rest of the 10 seconds: forget ends them at once.
 	forget
-	key_is 'the password removed, after forget the same key comes at once' "$first"
+	key_is 'after the password is removed and forget, the same key comes at once' "$first"
 	tpm changeauth -c o secret
 	forget
 	refused_with 'with a new owner password a request is refused with EACCES' EACCES
@@ -147,9 +148,9 @@ case $BOOT in
 	while asked=$(uptime_ms); got=$(key); [ "$got" != "$first" ] && [ $((asked - failed)) -lt 15000 ]; do
 		sleep 0.2
 	done
-	is 'the password removed, the same key comes again by itself' "$got" "$first"
+	is 'after the password is removed, the same key comes without forget' "$got" "$first"
 	[ $((asked - failed)) -ge 9500 ] && [ $((asked - failed)) -le 11500 ]
-	tap_point $? 'it came again 10 seconds after the failure' "$((asked - failed)) ms"
+	tap_point $? 'without forget, the key comes 10 seconds after the failure' "$((asked - failed)) ms"
 	unload_module
 
 	# The owner hierarchy is disabled, for this boot.
@@ -161,7 +162,7 @@ case $BOOT in
 	refused_with 'with the owner hierarchy disabled a request is refused with EACCES' EACCES
 	like 'the log says that the owner hierarchy is disabled' "$(klog)" \
 		"^derived: .*refused: the TPM's owner hierarchy is disabled \\(TPM2_CreatePrimary: TPM_RC 0x"
-	refused_with 'it is refused with EACCES again, from memory' EACCES
+	refused_with 'with the owner hierarchy disabled, the failure is remembered: EACCES' EACCES
 	tpm_slots_empty 'nothing is left in the TPM whose owner hierarchy is disabled'
 	ok 'the module unloads' unload_module
 	ok 'the module loads while the owner hierarchy is disabled' load_module
@@ -176,7 +177,7 @@ case $BOOT in
 	like 'the log of a machine without a TPM says so' "$(klog)" '^derived: .*refused: no TPM$'
 	fails 'no key is left behind' keyctl search @s derived tpm-states
 	forget
-	refused_with 'after forget it is refused with ENXIO again' ENXIO
+	refused_with 'without a TPM, after forget a request is refused with ENXIO again' ENXIO
 	ok 'the module unloads without a TPM' unload_module
 	;;
 
@@ -185,10 +186,10 @@ case $BOOT in
 	klog_mark
 	ok 'the module loads with a TPM 1.2 only' load_module
 	refused_with 'with a TPM 1.2 only a request is refused with ENXIO' ENXIO
-	like 'the log says that it is no TPM 2.0' "$(klog)" '^derived: .*refused: the TPM is not a TPM 2\.0 that works$'
+	like 'the log says that the TPM is not a TPM 2.0' "$(klog)" '^derived: .*refused: the TPM is not a TPM 2\.0 that works$'
 	like 'status says that no root was fetched from a TPM 1.2' "$(cat $parameters/status)" 'never fetched$'
 	forget
-	refused_with 'with a TPM 1.2 only, after forget it is refused with ENXIO again' ENXIO
+	refused_with 'with a TPM 1.2 only, after forget a request is refused with ENXIO again' ENXIO
 	ok 'the module unloads with a TPM 1.2 only' unload_module
 	;;
 
@@ -199,7 +200,7 @@ case $BOOT in
 	key_is 'after a reboot the owner hierarchy is enabled and the key is the same' "$first"
 	is 'after a reboot the root check value is the same' "$(status 'root check')" "$check"
 
-	# A fix within the 10 seconds, of what a reboot had fixed before: TPM2_Clear enables the hierarchy.
+	# TPM2_Clear enables the owner hierarchy again, within the 10 seconds. Before, a reboot did that.
 	tpm hierarchycontrol -C o shEnable clear
 	forget
 	refused_with 'with the owner hierarchy disabled again a request is refused with EACCES' EACCES
@@ -207,26 +208,26 @@ case $BOOT in
 	klog_mark
 	ok 'the TPM can be cleared' tpm clear -c l
 	asked=$(uptime_ms)
-	refused_with 'the TPM cleared, the failure is remembered' EACCES
+	refused_with 'after the TPM is cleared, the failure is remembered' EACCES
 	[ $((asked - failed)) -lt 9000 ]
-	tap_point $? 'that was within the 10 seconds' "$((asked - failed)) ms"
+	tap_point $? 'the clear: that request was within the 10 seconds' "$((asked - failed)) ms"
 	forget
 	second=$(key)
-	looks_like_a_key 'the TPM cleared, after forget a key comes' "$second"
-	isnt 'it is another key' "$second" "$first"
-	isnt 'it is another root check value' "$(status 'root check')" "$check"
+	looks_like_a_key 'after the TPM is cleared and forget, a request gives a key' "$second"
+	isnt 'after the clear, it is another key' "$second" "$first"
+	isnt 'after the clear, it is another root check value' "$(status 'root check')" "$check"
 	like 'the log says that the root changed' "$(klog)" "^derived: the root changed: its check value was $check\\."
 	like 'the log shows the new root check value' "$(klog)" "^derived: root check value $(status 'root check'),"
 	tpm_slots_empty 'nothing is left in the TPM that was cleared'
 
-	# A clear that nobody notices before forget.
+	# Another clear, which has no effect before forget.
 	ok 'the TPM can be cleared once more' tpm clear -c l
-	key_is 'the TPM cleared, the cached root still gives the same key' "$second"
+	key_is 'after the TPM is cleared, the cached root still gives the same key' "$second"
 	forget
 	third=$(key)
-	looks_like_a_key 'the TPM cleared once more, after forget a key comes' "$third"
-	isnt 'it is not the second key' "$third" "$second"
-	isnt 'it is not the first key either' "$third" "$first"
+	looks_like_a_key 'after the TPM is cleared once more and forget, a request gives a key' "$third"
+	isnt 'the third key is not the second key' "$third" "$second"
+	isnt 'the third key is not the first key either' "$third" "$first"
 	tpm_slots_empty 'nothing is left in the TPM that was cleared twice'
 	echo "$third" >/var/third-key
 	status 'root check' >/var/third-check
@@ -234,8 +235,8 @@ case $BOOT in
 
 5)
 	ok 'the module loads after a reboot of a cleared TPM' load_module
-	key_is 'after a reboot it is still the other key' "$(</var/third-key)"
-	is 'after a reboot it is still the other root check value' "$(status 'root check')" "$(</var/third-check)"
+	key_is 'after a reboot of a cleared TPM, the key is still the third key' "$(</var/third-key)"
+	is 'after a reboot of a cleared TPM, the root check value is the same' "$(status 'root check')" "$(</var/third-check)"
 	tpm_slots_empty 'nothing is left in the TPM after the last reboot'
 	;;
 esac

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """
-tpm-upsets.py: for tpm-upsets.sh: what happens to a TPM while it is asked, and what who asks gets.
+tpm-upsets.py: for tpm-upsets.sh: events that happen to a TPM while it is asked, and the outcomes of the
+requests.
 """
 
 import collections
@@ -26,17 +27,18 @@ PMBASE = 0x40			# in the configuration space of the chip set's LPC bridge (ICH9)
 
 
 class Askers:
-    """Processes that ask without a pause, and count what came, and how long it took, by phase."""
+    """Processes that make requests without a pause. They count the outcomes in each phase of the test,
+    and measure the longest time of a request."""
 
     def __init__(self):
-        self.phase = mmap.mmap(-1, 1)	# of the test: a letter; NUL at the end
+        self.phase = mmap.mmap(-1, 1)	# the phase of the test: a letter; NUL at the end
         self.phase[0] = ord("a")
         self.pipes = []
         sys.stdout.flush()
         for _ in range(PROCESSES):
             here, there = os.pipe()
             if not os.fork():
-                # It shall not outlive the test.
+                # The process must not outlive the test.
                 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
                 os.write(there, json.dumps(self.run()).encode())
                 os._exit(0)
@@ -54,7 +56,7 @@ class Askers:
                 phase = ord("-")
             came[f"{phase:c} {got}"] += 1
             if got != "ok":
-                time.sleep(0.01)	# a failure is remembered, so it costs nothing
+                time.sleep(0.01)	# a failure is remembered, so the next request is fast
         return came, longest
 
     def enter(self, phase):
@@ -62,8 +64,8 @@ class Askers:
 
     def end(self, turns="b"):
         """
-        What came in each phase, {outcome: number}, and the longest time of one.  What began in one
-        phase and ended in another is in that of turns.
+        The outcomes in each phase, {outcome: number}, and the longest time of a request. A request that
+        began in one phase and ended in another is counted in the phase "turns".
         """
         self.phase[0] = 0
         came, longest = collections.defaultdict(dict), 0
@@ -79,13 +81,13 @@ class Askers:
 
 
 def check(desc, came, may=(), must=("ok",)):
-    """What came must have all of must, and nothing else but those of may."""
+    """Check the outcomes: all of must have come, and no others except those of may."""
     note(f"{desc}: " + ", ".join(f"{number} {got}" for got, number in sorted(came.items())))
     point(desc, [] if set(must) <= set(came) <= set(must) | set(may) else [dict(came)])
 
 
 def resets():
-    """The TPM is reset at any time, and started by whoever does that: it knows nothing any more."""
+    """The TPM is reset at random times, and started again each time. A reset removes its contents."""
     rng = random.Random(int(ask_observer("seed")))
     null_primary, lines = status("null primary"), len(klog())
     askers = Askers()
@@ -100,14 +102,14 @@ def resets():
     askers.enter("c")
     time.sleep(0.7)
     came, _ = askers.end()
-    check("the TPM undisturbed, all get the golden key", came["a"])
-    check("the TPM reset 15 times, they get that or EIO", came["b"], must=["ok", "EIO"])
-    check("the TPM left in peace, all get the golden key", came["c"])
+    check("before the resets, all requests get the golden key", came["a"])
+    check("during 15 resets, requests get the golden key or EIO", came["b"], must=["ok", "EIO"])
+    check("after the resets, all requests get the golden key", came["c"])
     same("an own session gives the golden key, and nothing is left in the TPM",
          (outcome(), case()[0]), ("ok", []))
     said = [line.split(" 000b")[0] for line in klog()[lines:]
             if "null primary key" in line or "no encrypted session" in line]
-    same("it has another null primary key, and the log says so, once, and of nothing in clear",
+    same("the null primary key has changed; the log says so once, and mentions no missing encryption",
          (status("null primary") != null_primary, said),
          (True, ["derived: the name of the TPM's null primary key changed to"]))
 
@@ -128,16 +130,17 @@ def not_started():
     askers.enter("c")
     time.sleep(0.7)
     came, _ = askers.end("x")
-    check("before the TPM is reset, all get the golden key", came["a"])
-    check("it reset and not started, at first some may get that still", came["x"], ["ok"], ["EIO"])
-    check("then it is EIO", came["b"], must=["EIO"])
-    check("once it is started, all get the golden key", came["c"])
+    check("before the TPM is reset, all requests get the golden key", came["a"])
+    check("the TPM is reset and not started: at first some requests may still get the key", came["x"], ["ok"], ["EIO"])
+    check("the TPM is reset and not started: later all requests get EIO", came["b"], must=["EIO"])
+    check("after the TPM is started, all requests get the golden key", came["c"])
 
 
 def sleep():
     """
-    Suspend to RAM, until the observer wakes the machine up.  Its firmware (SeaBIOS) then forgets to
-    say again where the registers are by which it could be suspended once more, or powered off.
+    Suspend the machine to RAM until the observer wakes it up. The firmware (SeaBIOS) does not restore
+    the base address of the power management registers, which are needed to suspend the machine again
+    or to power it off. So it is saved and restored here.
     """
     with open("/sys/bus/pci/devices/0000:00:1f.0/config", "r+b", buffering=0) as lpc_bridge:
         lpc_bridge.seek(PMBASE)
@@ -153,7 +156,7 @@ def sleep():
 
 
 def suspend(root):
-    """The firmware starts the TPM with what the driver has saved in it."""
+    """The firmware starts the TPM with the state that the driver has saved in it."""
     null_primary = status("null primary")
     askers = Askers()
     time.sleep(0.5)
@@ -165,10 +168,10 @@ def suspend(root):
     askers.enter("c")
     time.sleep(0.7)
     came, _ = askers.end()
-    point(f"{root}: the machine has slept", [] if slept.endswith(" s") else [slept])
+    point(f"{root}: the machine was suspended", [] if slept.endswith(" s") else [slept])
     for phase, when in (("a", "before"), ("b", "while"), ("c", "after")):
-        check(f"{root}: {when} the machine is suspended, all get the golden key", came[phase])
-    same(f"{root}: then an own session gives the golden key, and nothing is left in the TPM",
+        check(f"{root}: {when} the machine is suspended, all requests get the golden key", came[phase])
+    same(f"{root}: afterwards an own session gives the golden key, and nothing is left in the TPM",
          (outcome(), case()[0]), ("ok", []))
     same(f"{root}: the null primary key is the same", status("null primary"), null_primary)
 
@@ -186,14 +189,14 @@ def killed():
         time.sleep(0.3)
         forget()
     came, longest = askers.end()
-    check("before swtpm dies, all get the golden key", came["a"])
-    check("at its death it is EIO", came["b"], ["ok"], ["EIO"])
-    check("after its death it is EIO", came["c"], must=["EIO"])
-    point("nobody has waited long", [] if longest < 15 else [f"{longest:.1f} s"])
+    check("before swtpm is killed, all requests get the golden key", came["a"])
+    check("when swtpm is killed, requests get EIO", came["b"], ["ok"], ["EIO"])
+    check("after swtpm was killed, all requests get EIO", came["c"], must=["EIO"])
+    point("no request has waited long", [] if longest < 15 else [f"{longest:.1f} s"])
     note(f"the longest: {longest:.1f} s")
     unload_module()
     load_module("derived-keys")
-    same("the module can be unloaded, and loaded with root=cached",
+    same("without a working TPM, the module can be unloaded, and loaded with root=cached",
          (status("root"), ask()), ("cached, never fetched", "EIO"))
     unload_module()
 
@@ -208,7 +211,7 @@ def main():
     suspend("transient")
     unload_module()
     load_module("derived-keys")
-    same("root=cached", (outcome(), status("root check")), ("ok", ROOT_CHECK))
+    same("root=cached gives the golden key", (outcome(), status("root check")), ("ok", ROOT_CHECK))
     suspend("cached")
     unload_module()
     load_module("derived-keys", "root=transient")

@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """
-use.py: what the possessor of a key gets out of AF_ALG, by the key's serial number.
+use.py: what the possessor of a key learns from AF_ALG, with the serial number of the key only.
 
     use.py set TYPE NAME SERIAL         set the key: print "ok" or the errno
     use.py ghash SERIAL                 print what ghash gives away, in hexadecimal: the key
-    use.py xxhash SERIAL                print what hmac(xxhash64) answers to a block
-    use.py poly1305 SERIAL              print 106 bits of what hmac(poly1305) makes of the key
-    use.py poly1305-of KEY              and what they are
-    use.py essiv MODE HASH SERIAL KEY   has essiv(MODE,HASH) its vectors encrypted with the HASH of KEY?
-    use.py walk SERIAL...               print which algorithms take these keys, by the keys' lengths
-    use.py names                        print all names of algorithms and templates that modules say they have
+    use.py xxhash SERIAL                print the answer of hmac(xxhash64) to a block
+    use.py poly1305 SERIAL              print 106 bits of what hmac(poly1305) computes from the key
+    use.py poly1305-of KEY              print the right value of these bits
+    use.py essiv MODE HASH SERIAL KEY   does essiv(MODE,HASH) encrypt its vectors with the HASH of KEY?
+    use.py walk SERIAL...               print which algorithms accept these keys, by the keys' lengths
+    use.py names                        print the names of all algorithms and templates that modules declare
 
 For the walk, all modules with algorithms have to be loaded.
 """
@@ -25,7 +25,7 @@ import zlib
 
 SET_KEY_BY_SERIAL = 7			# ALG_SET_KEY_BY_KEY_SERIAL
 P1305 = 2**130 - 5
-CLAMP = 0x0ffffffc0ffffffc0ffffffc0fffffff	# what Poly1305 takes of the first half of its key
+CLAMP = 0x0ffffffc0ffffffc0ffffffc0fffffff	# the bits that Poly1305 uses of the first half of its key
 
 
 def algorithm(kind, name):
@@ -61,7 +61,7 @@ def command_set(kind, name, serial):
 
 
 def command_ghash(serial):
-    """The digest of one block X is X * H in GF(2^128), H being the key; and this block is 1."""
+    """The digest of one block X is X * H in GF(2^128), where H is the key. This block is 1."""
     return digest(keyed("hash", "ghash", serial), b"\x80" + bytes(15), 16).hex()
 
 
@@ -79,12 +79,13 @@ def poly1305(data):
 
 def command_poly1305(serial):
     """
-    The kernel's poly1305 takes its one-time key, r and s, from the first 32 bytes of the message.  So
-    in HMAC r is the key xor ipad; s is the caller's to choose; and the outer hash, of just 32 bytes, is
-    its own s, the inner one.  A key of more than 16 bytes is hashed first, by poly1305 of course.
+    The kernel's poly1305 takes its one-time key, r and s, from the first 32 bytes of the message. So in
+    HMAC, r is the key xor ipad, and the caller chooses s. The outer hash is over 32 bytes only, so it
+    equals its own s, which is the inner hash. A key of more than 16 bytes is first hashed by poly1305.
     """
     sock = keyed("hash", "hmac(poly1305)", serial)
-    # s is 0, and the message n zero bytes, so the answer is 256^n * r modulo 2^130 - 5, less its two top bits.
+    # s is 0 and the message is n zero bytes, so the answer is 256^n * r modulo 2^130 - 5, without its two
+    # top bits.
     answers = [int.from_bytes(digest(sock, bytes(16 + n), 16), "little") for n in (1, 2)]
     inverse = pow(256, -1, P1305)
     for top in range(4):
@@ -128,8 +129,9 @@ DIGESTS = {
 
 def command_essiv(mode, name, serial, key):
     """
-    essiv(M(C),H) is M(C) with the vector encrypted by C, whose key is the H of the key.  Who also has
-    M(C) with the same key can try all digests; after these two answers, without the kernel.
+    essiv(M(C),H) is M(C) with the vector encrypted by C, and C's key is the digest H of the key. With
+    M(C) under the same key, too, the possessor can try all digests; after these two answers, even
+    without the kernel.
     """
     cipher = re.search(r"\((\w+)\)", mode)[1]
     data = bytes(64)
@@ -146,14 +148,14 @@ def command_essiv(mode, name, serial, key):
     return f"with its {name}: {is_it(right)}, with another: {is_it(wrong)}"
 
 
-# What passes a key on as it is: these say nothing new.
+# Templates that pass the key on unchanged: they give no new results.
 WRAPPERS = {"cryptd", "pcrypt", "seqiv", "echainiv"}
 KINDS = {"shash": "hash", "ahash": "hash", "skcipher": "skcipher", "lskcipher": "skcipher", "aead": "aead",
          "rng": "rng", "cipher": "cipher"}
 
 
 def known():
-    """The names in /proc/crypto, by what AF_ALG calls their kind."""
+    """The names in /proc/crypto, by their kind as AF_ALG names it."""
     names = {kind: set() for kind in KINDS.values()}
     with open("/proc/crypto", encoding="ascii") as file:
         for entry in file.read().split("\n\n"):
@@ -224,7 +226,7 @@ def command_walk(*serials):
                 sock.setsockopt(socket.SOL_ALG, SET_KEY_BY_SERIAL, serial)
                 takes.add(lengths[serial])
             except OSError as error:
-                # A wrong length; no key wanted; and what poly1305 says of less than 32 bytes.
+                # A wrong length; an algorithm without a key; poly1305's errno for less than 32 bytes.
                 if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOKEY):
                     raise
         if takes:
@@ -236,7 +238,7 @@ def command_walk(*serials):
 
 
 def command_names():
-    """A name that is new here is perhaps a template that candidates() does not know."""
+    """A new name in this list may be a template that candidates() does not know."""
     release = os.uname().release
     with open(f"/lib/modules/{release}/modules.alias", encoding="ascii") as file:
         names = set(re.findall(r"^alias crypto-(\S+) ", file.read(), re.M))
