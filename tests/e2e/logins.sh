@@ -109,6 +109,12 @@ like 'README.md says how to open a disk' "$open" ':logon:derived:nas'
 is 'README.md says how to make a file system' "$format" 'mkfs.ext4 /dev/mapper/nas'
 is 'README.md says how to close the disk' "$close" 'dmsetup remove nas'
 is 'README.md says how to demand the check value' "$with_kcv" '"64 path,noread,logon,kcv=... nas-disk v1"'
+# The commands of the quick start are the same, as root types them.
+is 'the quick start of derived.rst has the same commands' "$(commands derived.rst 'modprobe derived-keys')" "$(
+	commands README.md 'sudo make install' | sed 's/^sudo //'
+	in_readme 'sudo modprobe' | sed 's/^sudo //'
+	echo "$open"
+	in_readme 'dmesg')"
 echo "$open" >$jobs/open
 said=$(after_login $jobs/open)
 like 'the disk opens, for the first time' "$said" ' nas: 64 path,noread,logon kcv:[0-9a-f]{16}$'
@@ -150,8 +156,9 @@ opened() {
 first README.md '' >$jobs/first
 commands README.md :logon:derived:nas >$jobs/open-README-dmsetup
 commands README.md =%logon:derived:nas >$jobs/open-README-cryptsetup
-commands derived.rst :logon:derived:nas 1 >$jobs/open-derived.rst-which-keyring
-commands derived.rst :logon:derived:nas 2 >$jobs/open-derived.rst-dmsetup
+# The first is the quick start.
+commands derived.rst :logon:derived:nas 2 >$jobs/open-derived.rst-which-keyring
+commands derived.rst :logon:derived:nas 3 >$jobs/open-derived.rst-dmsetup
 commands derived.rst =%logon:derived:nas >$jobs/open-derived.rst-cryptsetup
 commands man/derived-key.7 :logon:derived:nas >$jobs/open-derived-key.7-dmsetup
 commands man/derived-key.7 =%logon:derived:nas >$jobs/open-derived-key.7-cryptsetup
