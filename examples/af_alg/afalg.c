@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * afalg: encrypt or decrypt with a key of the kernel's keyring that this program never sees.
+ * afalg: encrypt or decrypt with a key in the kernel. This program never sees
+ * the bytes of the key.
  *
  *	afalg encrypt|decrypt skcipher ALGORITHM KEY IV <INPUT >OUTPUT
  *	afalg encrypt|decrypt aead     ALGORITHM KEY IV [AAD] <INPUT >OUTPUT
  *
- * ALGORITHM is the kernel's name of it: "xts(aes)", "ccm(aes)".  KEY is a key's serial number.
- * The key's type must be one that AF_ALG takes: logon on every kernel, derived (of 32 bytes or more)
- * on a patched one.
- * IV and AAD are hexadecimal; both are needed again to decrypt.  INPUT is at most 32 KiB.  What
- * aead encrypts ends with a tag of 16 bytes.
+ * ALGORITHM is the kernel's name of the algorithm: "xts(aes)", "ccm(aes)".
+ * KEY is the serial number of the key. AF_ALG takes a key of type logon on every
+ * kernel. On a patched kernel, it also takes a key of type derived, of 32 bytes
+ * or more. IV and AAD are hexadecimal; the same values are needed to decrypt.
+ * INPUT is at most 32 KiB. The output of an aead encryption ends with a tag of
+ * 16 bytes.
  *
  *	keyctl request2 derived vault '64 path,logon,noread vault v1' @s
  *	key=$(keyctl search @s logon derived:vault)
  *	afalg encrypt skcipher 'xts(aes)' $key 00000000000000000000000000000000 <plain >cipher
  *
- * The key comes out of the keyrings of the process that calls setsockopt(2): it must possess the
- * key, that is, find it from its own session keyring.
+ * The kernel looks for the key in the keyrings of the process that calls
+ * setsockopt(2). That process must possess the key: a search from its session
+ * keyring must find it.
  */
 #include <errno.h>
 #include <limits.h>
@@ -71,7 +74,10 @@ static size_t hex(const char *s, unsigned char *out, size_t max, const char *wha
 	return len / 2;
 }
 
-/* A socket on which the key is set, and no more is known of it. */
+/*
+ * Returns a socket on which the key is set. This program knows nothing more
+ * about the key than its serial number.
+ */
 static int open_algorithm(const char *type, const char *name, int serial)
 {
 	struct sockaddr_alg sa = { .salg_family = AF_ALG };
@@ -182,7 +188,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "afalg: the kernel took %zd of %zu bytes\n", n, in_len);
 		return 1;
 	}
-	/* EBADMSG: what aead decrypts is not what was encrypted. */
+	/* EBADMSG: aead decrypts only what was encrypted with the same key, IV and AAD. */
 	n = read(fd, out, out_len);
 	if (n < 0)
 		die("afalg: read");
@@ -190,7 +196,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "afalg: the kernel gave %zd of %zu bytes\n", n, out_len);
 		return 1;
 	}
-	/* The kernel repeats the AAD in front. */
+	/* The kernel's output begins with the AAD. */
 	if (fwrite(out + aad_len, 1, out_len - aad_len, stdout) != out_len - aad_len || fflush(stdout))
 		die("afalg: write");
 	return 0;
