@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Kernels whose SHA-256 library has no HMAC: RFC 2104 over the library's
- * SHA-256, with the names and the contract of the newer <crypto/sha2.h>: the
- * caller wipes the prepared key, hmac_sha256_final() wipes the context.
+ * For kernels whose SHA-256 library has no HMAC. This is RFC 2104 over the
+ * library's SHA-256. The names and the contract are those of the newer
+ * <crypto/sha2.h>: the caller wipes the prepared key, and hmac_sha256_final()
+ * wipes the context.
  */
 #ifndef _COMPAT_CRYPTO_SHA2_H
 #define _COMPAT_CRYPTO_SHA2_H
@@ -12,7 +13,7 @@
 #ifdef COMPAT_LACKS_HMAC_SHA256
 #include <linux/string.h>
 
-/* The SHA-256 states after the one block of key ^ ipad and of key ^ opad. */
+/* The SHA-256 states after one block, of key ^ ipad and of key ^ opad. */
 struct compat_hmac_sha256_key {
 	struct sha256_state inner;
 	struct sha256_state outer;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Kernels without the files that may be written while they run, because a listener
- * of fanotify is asked before their contents are accessed.
+ * For kernels without FMODE_FSNOTIFY_HSM(). In newer kernels, it recognizes the
+ * files that may be written while they run: a listener of fanotify is asked
+ * before their contents are accessed. Older kernels have no such files.
  */
 #ifndef _COMPAT_LINUX_FS_H
 #define _COMPAT_LINUX_FS_H

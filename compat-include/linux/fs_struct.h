@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Kernels in which init_task shares the root directory of the first process. In
- * newer ones it has a private, empty one, and userspace_init_fs is the other.
+ * For kernels in which init_task shares the root directory of the first process.
+ * In newer kernels, init_task has a private, empty root directory, and
+ * userspace_init_fs has the root directory of the first process.
  */
 #ifndef _COMPAT_LINUX_FS_STRUCT_H
 #define _COMPAT_LINUX_FS_STRUCT_H

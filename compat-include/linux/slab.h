@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Kernels whose <linux/slab.h> cannot take an allocation's size from its type. */
+/*
+ * For kernels without kzalloc_obj(), which takes the size of an allocation from
+ * its type.
+ */
 #ifndef _COMPAT_LINUX_SLAB_H
 #define _COMPAT_LINUX_SLAB_H
 

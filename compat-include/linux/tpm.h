@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Kernels without <linux/tpm_buf.h>: there, a struct tpm_buf points to a page
- * that tpm_buf_init() allocates, and nobody wipes. In newer ones the caller
- * allocates TPM_BUFSIZE bytes, header and data in one, and frees them.
+ * For kernels without <linux/tpm_buf.h>. There, a struct tpm_buf points to a
+ * page that tpm_buf_init() allocates. The page is never wiped. In newer kernels,
+ * the caller allocates TPM_BUFSIZE bytes, header and data in one, and frees them.
  *
- * Here the old struct and the PAGE_SIZE bytes that the old tpm_transmit_cmd()
- * lets a TPM fill stand in one allocation too, so that kfree_sensitive() wipes
+ * Here, one allocation also has both: the old struct, and the PAGE_SIZE bytes
+ * that the old tpm_transmit_cmd() lets a TPM fill. So kfree_sensitive() wipes
  * both.
  */
 #ifndef _COMPAT_LINUX_TPM_H
