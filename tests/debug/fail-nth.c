@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * fail-nth: have every allocation of a derivation fail, one by one.
+ * fail-nth: make every allocation of a derivation fail, one by one.
  *
  *	fail-nth caller|worker add|request|read|load ARGUMENT
  *
- * Of what the kernel allocates while it serves one call, it has the first fail, then the second of
- * another call, and so on, until a call ends before its n-th allocation
- * (Documentation/fault-injection/ in the kernel). They are counted in the task that calls, or in
- * the kernel's workers, one of which talks to the TPM.
+ * Of the allocations that the kernel makes for one call, the first fails; in
+ * another call, the second fails; and so on, until a call ends before its n-th
+ * allocation (Documentation/fault-injection/ in the kernel). The allocations
+ * are counted in the task that calls, or in the kernel's workers, one of which
+ * talks to the TPM.
  *
  *	add REQUEST		add_key(2)
- *	request REQUEST		request_key(2), with the logon twin if it asks for one
- *	read REQUEST		reading such a key
- *	load FILE		init_module(2); then a key is made, and the module is unloaded
+ *	request REQUEST		request_key(2), with the logon twin if REQUEST
+ *				has that option
+ *	read REQUEST		read such a key
+ *	load FILE		init_module(2); then a key is made, and the
+ *				module is unloaded
  *
- * After each failure, the same is done again, and must give the key that it gave before: its bytes, and
- * its check value in /proc/keys, which a key that may not be read has, too.  A request for a logon twin
- * gives both keys or neither.
+ * After each failure, the call is repeated without one, and must give the same
+ * key as before: the same bytes, and the same check value in /proc/keys, which
+ * a noread key has, too. A request for a logon twin gives both keys or neither.
  *
- * Prints how many allocations failed and what came of the calls: "12 failed: ENOMEM 10, right 2".
- * "right" is a call that had no need of what failed. Exit status 1 if something was wrong.
+ * Prints the number of failed allocations, and the outcomes of the calls: "12
+ * failed: ENOMEM 10, right 2". "right" is a call that gave the right key in
+ * spite of the failure. The exit status is 1 if something was wrong.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -40,14 +44,17 @@
 #define WORKERS_MAX	1000
 #define NAME		"fail-nth"
 
-/* What tells whether a key is the same: what can be read of it, and its check value. */
+/*
+ * The properties by which keys are compared: the bytes, if readable, and the
+ * check value.
+ */
 struct key {
 	long len;
 	unsigned char bytes[KEY_MAX];
 	char kcv[20];
 };
 
-/* A worker may have been started between the counting and the call: so often it is tried again. */
+/* A worker may be started after the workers were armed: the number of tries. */
 #define TRIES		4
 
 static bool wrong;
@@ -88,7 +95,7 @@ static int read_number(const char *path)
 	return text[0] ? atoi(text) : -1;
 }
 
-/* The worker's: those that were told to fail, for one may have been started since. */
+/* The workers that were armed. More workers may have been started since. */
 static int workers[WORKERS_MAX], nr_workers;
 
 static void tell_workers(unsigned int n)
@@ -119,7 +126,7 @@ static void tell_workers(unsigned int n)
 	closedir(proc);
 }
 
-/* The n-th allocation from now on fails. */
+/* Make the n-th allocation from now on fail. */
 static void arm(bool worker, unsigned int n)
 {
 	if (worker)
@@ -128,7 +135,10 @@ static void arm(bool worker, unsigned int n)
 		write_number("/proc/thread-self/fail-nth", n);
 }
 
-/* None fails any more; returns how many of the tasks have had theirs. */
+/*
+ * Make no more allocations fail. Returns the number of tasks that had a
+ * failure.
+ */
 static int disarm(bool worker)
 {
 	char path[300];
@@ -147,7 +157,10 @@ static int disarm(bool worker)
 	return failed;
 }
 
-/* The check value of the key in /proc/keys; returns 0 if there is no such key. */
+/*
+ * Get the check value of the key from /proc/keys. Returns 0 if there is no such
+ * key.
+ */
 static int find_kcv(key_serial_t serial, char kcv[20])
 {
 	char line[512];
@@ -169,7 +182,7 @@ static int find_kcv(key_serial_t serial, char kcv[20])
 	return found;
 }
 
-/* What the key is that was made. */
+/* Get the properties of the key that was made. */
 static void look_at(key_serial_t serial, const char *request, struct key *key)
 {
 	const bool twin = strstr(request, "logon");
@@ -187,7 +200,9 @@ enum what { ADD, REQUEST, READ, LOAD, WHATS };
 
 static const char * const whats[WHATS] = { "add", "request", "read", "load" };
 
-/* Returns an errno or 0, and the key then. n: the allocation that fails, 0: none. */
+/*
+ * Returns an errno; or 0, and the key. n: the allocation that fails; 0: none.
+ */
 static int once(enum what what, const char *argument, bool worker, unsigned int n, struct key *key,
 		int *failed)
 {
@@ -265,7 +280,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	worker = !strcmp(argv[1], "worker");
-	setvbuf(stdout, NULL, _IOLBF, 4096);	/* nothing of it is allocated later */
+	setvbuf(stdout, NULL, _IOLBF, 4096);	/* allocate the buffer now */
 
 	err = once(what, argv[3], worker, 0, &right, &failed);
 	if (err || wrong) {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kunit.sh: the KUnit tests (tests/kunit/), in a kernel that looks for memory errors.
+# kunit.sh: the KUnit tests (tests/kunit/), in a kernel that detects memory errors.
 #
 # vm: boot tpm=none
 # vm: only-on[debug] the other kernels have no KUnit
@@ -23,14 +23,14 @@ for suite in derived-keys-request derived-keys-kdf derived-keys-tpm; do
 		name=${line#*ok * }
 		name=${name%% *}
 		seen=$((seen + 1))
-		# None is to be skipped.
+		# No case may be skipped.
 		case $line in
 		'not ok'*|*'# SKIP'*)	fail "$suite: $name" "$results" ;;
 		*)			pass "$suite: $name" ;;
 		esac
 	done < <(sed -n 's/^    //p' <<<"$results")
 	is "$suite: all of its cases have run" "$seen" "${cases:-no plan}"
-	like "$suite: as a whole it is well" "$results" "^ok [0-9]+ $suite"
+	like "$suite: the suite has passed" "$results" "^ok [0-9]+ $suite"
 done
 ok 'the module unloads' unload_module
 done_testing

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# noima.sh: a kernel without IMA: the module hashes the program itself, and the csum keys are those of a
-# kernel with IMA.
+# noima.sh: on a kernel without IMA, the module hashes the program itself, and the csum keys are the same as
+# on a kernel with IMA.
 #
-# Boot 1 is a kernel with IMA, boot 2 the same kernel without.
+# Boot 1 has a kernel with IMA, and boot 2 the same kernel without IMA.
 #
 # vm: boot tpm=golden image=builtin
 # vm: boot tpm=golden image=noima
-# vm: only-on[debug] the others have IMA
+# vm: only-on[debug] the other kernels have IMA
 # vm: long another kernel is linked
 
 . "$DERIVED/tests/lib/lib.sh"

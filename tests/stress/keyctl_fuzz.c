@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * keyctl_fuzz: add_key(2), request_key(2) and every operation of keyctl(2), at random, from several
- * processes, on keys of type derived above all.
+ * keyctl_fuzz: random calls of add_key(2), request_key(2) and every operation
+ * of keyctl(2), from several processes, mostly on keys of type derived.
  *
  *	keyctl_fuzz SEED PROCESSES SECONDS
  *
- * Half of the PROCESSES are root's, half those of user 3001. Each lives for some thousand calls and
- * is followed by another one: what it can ruin for itself, like its process keyring, it ruins only
- * so long. All that a process does comes from SEED, its number and its generation; but for the
- * serials of keys, which the kernel chooses, and what the others do to these.
+ * Half of the PROCESSES belong to root, and half to user 3001. Each process
+ * ends after about a thousand calls, and a new one takes its place: so damage
+ * that a process does to itself, for example to its process keyring, does not
+ * last. The calls of a process follow from SEED, its number and its generation;
+ * except for the serial numbers of keys, which the kernel chooses, and for what
+ * other processes do to these keys.
  *
- * What it knows to be so, beside that nothing breaks:
- *	- the length and the bytes of a key whose name says from which request it was made ("k3"). Only
- *	  such keys have such names
- *	- what derived_parse() must say to a request, from a parser of its own
- *	- that nothing is written behind what KEYCTL_READ says it has read
+ * It checks, in addition to the checks of the kernel:
+ *	- the length and the bytes of a key whose name refers to the request
+ *	that   it was made from ("k3"). No other keys have such names - the
+ *	result of derived_parse() for a request, by a parser of its own - that
+ *	KEYCTL_READ writes nothing after the bytes that it reports
  *
- * Prints "OPERATION OUTCOME COUNT", line by line; "calls N"; and "WRONG ..." for each of the first
- * outcomes that should not be.
+ * Prints "OPERATION OUTCOME COUNT", line by line; "calls N"; and "WRONG ..."
+ * for each of the first wrong outcomes.
  */
 #define _GNU_SOURCE
 #include <grp.h>
@@ -53,7 +55,10 @@ static const char *const known[] = {
 
 #define KNOWN		((int)(sizeof(known) / sizeof(known[0])))
 
-/* Operations: keyctl's own numbers, and behind them the others. */
+/*
+ * Operations: the numbers of keyctl(2), and after them those of the other
+ * calls.
+ */
 enum { ADD = 40, ADD_OTHER, REQUEST, REQUEST_OTHER, NO_OPERATION, OPS };
 
 static const char *const op_names[OPS] = {
@@ -65,7 +70,10 @@ static const char *const op_names[OPS] = {
 	[ADD] = "add_key", "add_key-other", "request_key", "request_key-other", "no-operation",
 };
 
-/* Of a key: its serial, its type, and the request that it was made from, or -1. */
+/*
+ * A key: its serial number, its type, and the request that it was made from, or
+ * -1.
+ */
 struct slot {
 	key_serial_t key;
 	short type, request;
@@ -82,7 +90,7 @@ static struct slot slots[SLOTS];
 static struct shared {
 	outcome_counts outcomes;
 	unsigned int wrong;
-	uint64_t pool[64];		/* slots that others may use, too */
+	uint64_t pool[64];		/* slots that other processes may use, too */
 	struct {
 		long len;
 		unsigned char bytes[MAX_KEY];
@@ -91,7 +99,7 @@ static struct shared {
 
 static int user;
 static unsigned long long own_seed;
-static unsigned char *buffer, *bad, *out;	/* @bad cannot be touched, and stands behind @buffer */
+static unsigned char *buffer, *bad, *out;	/* @bad: no access, right after @buffer */
 
 __attribute__((format(printf, 1, 2)))
 static void wrong(const char *fmt, ...)
@@ -109,14 +117,14 @@ static void wrong(const char *fmt, ...)
 }
 
 /*
- * What the parser must say, from Documentation/derived.rst.
+ * A second parser, from Documentation/derived.rst.
  */
 
 #define PATH	1
 #define CSUM	2
 #define NOREAD	4
 #define KCV	8
-#define LOGON_WORD	16
+#define LOGON_OPTION	16
 
 static int is(const char *s, size_t len, const char *word)
 {
@@ -134,7 +142,7 @@ static int word_of(const char *s, size_t len)
 	if (is(s, len, "noread"))
 		return NOREAD;
 	if (is(s, len, "logon"))
-		return LOGON_WORD;
+		return LOGON_OPTION;
 	if (len != 20 || memcmp(s, "kcv=", 4))
 		return 0;
 	for (i = 4; i < 20; i++)
@@ -167,15 +175,15 @@ static int mixin_errno(const char *s, size_t len)
 	return i < len && s[i] == '=' ? EINVAL : 0;
 }
 
-/* What is wrong with a request, 0 if nothing is; and its words. */
-static int request_errno(const char *s, size_t len, int *words)
+/* Returns the errno of a request, or 0 if it is good; and its options. */
+static int request_errno(const char *s, size_t len, int *options)
 {
 	const char *end = s + len, *p, *comma;
 	long value = 0;
 	size_t i;
 	int word;
 
-	*words = 0;
+	*options = 0;
 	if (!len)
 		return EINVAL;
 	if (len > PAGE)
@@ -207,13 +215,13 @@ static int request_errno(const char *s, size_t len, int *words)
 		if (!comma)
 			comma = p;
 		word = word_of(s, comma - s);
-		if (!word || (*words & word))
+		if (!word || (*options & word))
 			return EINVAL;
-		*words |= word;
+		*options |= word;
 		if (comma == p)
 			break;
 	}
-	if (!(*words & (PATH | CSUM)))
+	if (!(*options & (PATH | CSUM)))
 		return EINVAL;
 	return p == end ? 0 : mixin_errno(p + 1, end - p - 1);
 }
@@ -232,7 +240,7 @@ static size_t any_length(void)
 	return chance(80) ? PICK(some) : pick(2048);
 }
 
-/* A pointer that is bad, or soon is. */
+/* A pointer that is bad, or that is bad a few bytes further on. */
 static void *bad_pointer(void)
 {
 	switch (pick(5)) {
@@ -249,7 +257,7 @@ static void *any_pointer(void *good)
 	return chance(90) ? good : bad_pointer();
 }
 
-/* For system calls that read from it: it may be changed. */
+/* A copy for system calls to read from: the caller may change it. */
 static char *text(const char *s)
 {
 	static char copies[8][PAGE * 2];
@@ -271,7 +279,7 @@ static char *any_name(void)
 	case 1:
 		return text("");
 	case 2:
-		/* 4095 bytes are the most that a description may have. */
+		/* A description may have up to 4095 bytes. */
 		len = 4080 + pick(32);
 		long_name = text("");
 		memset(long_name, 'x', len);
@@ -319,7 +327,7 @@ static struct slot any_slot(void)
 		slot.key = -(int)i;
 		return slot;
 	case 18:
-		slot.key = -1 - (int)pick(3);	/* the thread's, process's and session's keyring */
+		slot.key = -1 - (int)pick(3);	/* thread, process and session keyring */
 		return slot;
 	default:
 		slot.key = chance(50) ? INT_MIN + (int)pick(3) : (int)prng();
@@ -333,8 +341,9 @@ static key_serial_t any_key(void)
 }
 
 /*
- * A key that something may be done to that lasts. The user keyring and the user session keyring
- * outlive us; who comes after needs them. And without its own keyrings, a process has no keys.
+ * A key for operations with a lasting effect. The user keyring and the user
+ * session keyring outlive this process, and the next processes need them. And
+ * without its own keyrings, a process has no keys.
  */
 static key_serial_t a_key_to_lose(void)
 {
@@ -367,7 +376,10 @@ static char *any_type(void)
 	return chance(95) ? text(PICK(names)) : bad_pointer();
 }
 
-/* A request from the grammar, mostly good; then perhaps not. Returns its length. */
+/*
+ * A request from the grammar, mostly good; then it may be damaged. Returns its
+ * length.
+ */
 static size_t any_request(char *to)
 {
 	static const char *const words[] = {
@@ -433,7 +445,10 @@ static size_t any_request(char *to)
  * The calls.
  */
 
-/* Read a key into a good buffer, and compare it if it is known what it must be. */
+/*
+ * Read a key into a good buffer, and compare it with the expected key, if
+ * known.
+ */
 static void check_read(const struct slot *slot, size_t size)
 {
 	long len, expected, i;
@@ -454,7 +469,7 @@ static void check_read(const struct slot *slot, size_t size)
 	if (len == expected &&
 	    ((long)size < len || !memcmp(out, shared->first[user][slot->request].bytes, len)))
 		return;
-	/* Is it that key? Serials are used again. */
+	/* Is it still that key? The kernel uses serial numbers again. */
 	snprintf(ours, sizeof(ours), ";k%d", slot->request);
 	if (syscall(SYS_keyctl, KEYCTL_DESCRIBE, slot->key, name, sizeof(name)) > 0 &&
 	    !(strncmp(name, "derived;", 8) == 0 && strcmp(strrchr(name, ';'), ours) == 0))
@@ -462,28 +477,34 @@ static void check_read(const struct slot *slot, size_t size)
 	wrong("\"%s\" is another key than at first", known[slot->request]);
 }
 
-/* What may come in the place of what is said to a request: it is about the keyring. */
+/*
+ * Errors about the keyring. They may come instead of the result for the
+ * request.
+ */
 static int about_the_keyring(int err)
 {
 	return err == EACCES || err == EKEYREVOKED || err == EKEYEXPIRED || err == ENOKEY ||
 	       err == ENOTDIR || err == EDQUOT || err == EPERM;
 }
 
-/* The errno of a request that cannot be served, or not be refused, is this one. */
-static void check_errno(const char *call, const char *request, size_t len, int words, int want,
+/* Check the errno of a request, where 0 is a request that is served. */
+static void check_errno(const char *call, const char *request, size_t len, int options, int want,
 			int err)
 {
-	if (about_the_keyring(err) || (!want && (words & CSUM) && err == EAGAIN))
+	if (about_the_keyring(err) || (!want && (options & CSUM) && err == EAGAIN))
 		return;
-	if (!want && (words & KCV))
-		want = EKEYREJECTED;	/* the right check value is not among ours */
+	if (!want && (options & KCV))
+		want = EKEYREJECTED;	/* the random check values are never right */
 	if (err == want)
 		return;
 	wrong("%s of \"%.*s\" (%zu bytes) came to %s, not %s", call, len < 200 ? (int)len : 200, request,
 	      len, errno_name(err), errno_name(want));
 }
 
-/* Whether a keyring is one of which all is known, in add_key() and request_key(). */
+/*
+ * Whether the result of add_key() and request_key() with this keyring can be
+ * predicted.
+ */
 static int is_simple(key_serial_t ring)
 {
 	return ring <= KEY_SPEC_THREAD_KEYRING && ring >= KEY_SPEC_SESSION_KEYRING;
@@ -493,7 +514,7 @@ static void do_add(void)
 {
 	const key_serial_t ring = any_ring();
 	const char *payload = (char *)buffer;
-	int words, want, request = -1, err;
+	int options, want, request = -1, err;
 	char name[16], *description = name;
 	struct slot slot;
 	size_t len;
@@ -511,7 +532,7 @@ static void do_add(void)
 			len = any_length();
 			payload = any_pointer(buffer);
 		} else if (chance(10)) {
-			/* It ends where the page does. */
+			/* The request ends where the page ends. */
 			payload = (char *)bad - len;
 			memmove(bad - len, buffer, len);
 		}
@@ -527,13 +548,13 @@ static void do_add(void)
 	if (payload == (char *)buffer || payload == (char *)bad - len) {
 		if (len >= MIB) {
 			want = EINVAL;
-			words = 0;
+			options = 0;
 		} else {
-			want = request_errno(payload, len, &words);
-			if (!want && (words & LOGON_WORD))
+			want = request_errno(payload, len, &options);
+			if (!want && (options & LOGON_OPTION))
 				want = EINVAL;
 		}
-		check_errno("add_key", payload, len < PAGE ? len : 0, words, want, err);
+		check_errno("add_key", payload, len < PAGE ? len : 0, options, want, err);
 	}
 	if (key >= 0 && request >= 0) {
 		slot.key = key;
@@ -548,7 +569,7 @@ static void do_request(void)
 	char *callout = (char *)buffer, name[32], *description = name, *end;
 	static unsigned int names;
 	const key_serial_t ring = chance(20) ? 0 : any_ring();
-	int words, want, request = -1, is_new = 0;
+	int options, want, request = -1, is_new = 0;
 	struct slot slot;
 	size_t len;
 	long key;
@@ -564,7 +585,10 @@ static void do_request(void)
 		snprintf(name, sizeof(name), "k%d", request);
 	} else {
 		any_request(callout);
-		/* Mostly a name that there is no key of yet: else nobody looks at the request. */
+		/*
+		 * Mostly a name that no key has yet: otherwise the request is
+		 * not parsed.
+		 */
 		if (chance(70)) {
 			snprintf(name, sizeof(name), "n%d.%u", getpid(), names++);
 			is_new = 1;
@@ -582,12 +606,15 @@ static void do_request(void)
 		keep(key, DERIVED, request);
 	if (callout != (char *)buffer || description != name || !is_simple(ring))
 		return;
-	want = len >= PAGE ? EINVAL : request_errno(callout, len, &words);
-	if (!want && (words & LOGON_WORD) && atoi(callout) < 64)
+	want = len >= PAGE ? EINVAL : request_errno(callout, len, &options);
+	if (!want && (options & LOGON_OPTION) && atoi(callout) < 64)
 		want = EOPNOTSUPP;
-	/* Of an empty one nobody is asked, and a key that is found is not compared with the request. */
+	/*
+	 * An empty request does not reach the module; and if a key is found, it
+	 * is not compared with the request.
+	 */
 	if (len && (key < 0 || is_new))
-		check_errno("request_key", callout, len, words, want, key < 0 ? errno : 0);
+		check_errno("request_key", callout, len, options, want, key < 0 ? errno : 0);
 	if (key >= 0 && request >= 0) {
 		slot.key = key;
 		slot.type = DERIVED;
@@ -596,7 +623,7 @@ static void do_request(void)
 	}
 }
 
-/* Of a type that is not ours, or of none. */
+/* A key of another type, or of a type that does not exist. */
 static void do_other(void)
 {
 	static const char *const names[] = { "logon", "user", "keyring" };
@@ -618,7 +645,10 @@ static void do_other(void)
 		key = count(ADD_OTHER, syscall(SYS_add_key, type, description,
 					       kind == KEYRING ? NULL : any_pointer(buffer), len, ring));
 	} else {
-		/* Without callout information: with it, a program would be started. */
+		/*
+		 * No callout information: with it, the kernel would start a
+		 * program.
+		 */
 		key = count(REQUEST_OTHER, syscall(SYS_request_key, type, description, NULL, ring));
 	}
 	if (key >= 0)
@@ -639,7 +669,9 @@ static void do_read(void)
 	if (chance(60)) {
 		check_read(&slot, chance(50) ? MAX_KEY : pick(MAX_KEY + 1));
 	} else {
-		/* No more than there is: the kernel allocates what it is told. */
+		/*
+		 * Not more than exists: the kernel allocates the given length.
+		 */
 		keyctl5(KEYCTL_READ, slot.key, P(any_pointer(out)), any_length(), 0);
 	}
 }
@@ -655,7 +687,7 @@ static void do_dh(void)
 		.otherinfolen = any_length(),
 	};
 
-	/* A prime of 32767 bytes would keep the kernel busy for hours. */
+	/* With a prime of 32767 bytes, the kernel would compute for hours. */
 	if (a.type == USER || b.type == USER || c.type == USER)
 		return;
 	keyctl5(KEYCTL_DH_COMPUTE, P(any_pointer(&params)), P(any_pointer(out)), any_length(),
@@ -683,7 +715,10 @@ static void do_restrict(void)
 	struct slot slot;
 	int i;
 
-	/* On keyrings that were made for it: on others it would soon stop everything. */
+	/*
+	 * Only on keyrings made for this: others would soon accept no more
+	 * keys.
+	 */
 	for (i = 0; i < 10; i++) {
 		slot = any_slot();
 		if (slot.type == KEYRING || chance(5))
@@ -756,7 +791,10 @@ static void do_keyctl(void)
 	int op = pick(KEYCTL_WATCH_KEY + 1);
 	char *name;
 
-	/* What ends keys or keyrings is as often as that there is something left to end. */
+	/*
+	 * Calls that destroy keys or keyrings are rare enough to leave some
+	 * keys.
+	 */
 	if ((op == KEYCTL_REVOKE || op == KEYCTL_INVALIDATE || op == KEYCTL_SETPERM ||
 	     op == KEYCTL_JOIN_SESSION_KEYRING) && chance(70))
 		op = KEYCTL_READ;
@@ -888,14 +926,20 @@ static void fuzz(double end)
 	}
 }
 
-/* What each request gives: at first; and at the end, whether it still does. */
+/*
+ * Store the key of each request at the beginning; at the end, check that it is
+ * the same.
+ */
 static void ask_all(int again)
 {
 	const double patience = now() + 20;
 	long key, len;
 	int i;
 
-	/* What those before have used up of the quota comes back some time after they are gone. */
+	/*
+	 * The quota that earlier processes used is given back some time after
+	 * they have ended.
+	 */
 	if (again) {
 		keyctl_clear(KEY_SPEC_USER_KEYRING);
 		keyctl_clear(KEY_SPEC_USER_SESSION_KEYRING);
@@ -944,7 +988,7 @@ int main(int argc, char **argv)
 	shared = share(sizeof(*shared));
 	outcomes = &shared->outcomes;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	/* Of one piece: what is written behind the buffer is seen. */
+	/* One mapping, so that bytes written after the buffer are noticed. */
 	buffer = mmap(NULL, BUFFER_SIZE + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	out = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# million-long.sh: million.sh with a million derivations, and 3000 that each go to the TPM.
+# million-long.sh: million.sh with a million derivations, and 3000 with a fetch each.
 #
 # vm: boot tpm=golden timeout=2400
 # vm: long a million derivations

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * million: derive keys, one after the other, and see whether anything grows.
+ * million: derive keys, one after the other, and measure whether anything
+ * grows.
  *
  *	million COUNT
  *
- * Makes COUNT keys by add_key(2) and request_key(2) in turn, of all lengths, and loses each in one of
- * the ways to lose a key; now and then one is refused instead. Ten times in between it waits for the
- * garbage collector and prints, on one line: how many were made, the seconds that this took until
- * then, MemAvailable and SUnreclaim of /proc/meminfo in KiB, and of /proc/key-users, for root, how
- * many keys there are, how many count, and the bytes that they take. "WRONG ..." is printed for
- * what should not be, and then it ends with status 1.
+ * Makes COUNT keys of all lengths, by add_key(2) and request_key(2) in turn,
+ * and destroys each in one of the possible ways; now and then a request is
+ * refused instead. Ten times meanwhile, it waits for the garbage collector and
+ * prints, on one line: the number of keys made, the seconds so far,
+ * MemAvailable and SUnreclaim of /proc/meminfo in KiB, and root's numbers in
+ * /proc/key-users: the keys that exist, the keys that count in the quota, and
+ * their bytes. It prints "WRONG ..." if something is wrong, and then ends with
+ * exit status 1.
  */
 #define _GNU_SOURCE
 #include <keyutils.h>
@@ -77,7 +80,10 @@ static void report(long done, double seconds)
 	struct account now, before;
 	int i;
 
-	/* Until nothing more goes: the kernel frees keys and what they had in its own time. */
+	/*
+	 * Wait until nothing more is freed: the kernel frees keys and their
+	 * memory later.
+	 */
 	account(&before);
 	for (i = 0; i < 100; i++) {
 		usleep(300000);
@@ -131,8 +137,10 @@ static void derive_one(long i)
 		if (keyctl_revoke(key))
 			wrong("revoke", request);
 		/*
-		 * Its name is in the way until it is taken out. The garbage collector may be first: "expiry"
-		 * of struct key is also "revoked_at", and ours are of a type that is reaped instantly.
+		 * A revoked key keeps its name until it is unlinked. The
+		 * garbage collector may unlink it first: "expiry" in struct key
+		 * is also "revoked_at", and keys of this type are reaped
+		 * instantly.
 		 */
 		if (keyctl_unlink(key, ring) && errno != ENOENT && errno != ENOKEY)
 			wrong("unlink of a revoked key", request);
@@ -143,8 +151,9 @@ static void derive_one(long i)
 		break;
 	case 3:
 		/*
-		 * That the next add_key() replaces it is one more way. What comes next must not be a
-		 * request_key(), which would find it, nor what is refused.
+		 * If the key stays, the next add_key() replaces it, which is
+		 * one more way. But the next call must not be a request_key(),
+		 * which would find the key, nor a refused request.
 		 */
 		if ((i % 2 || i % 16 == 14) && keyctl_clear(ring))
 			wrong("clear", request);

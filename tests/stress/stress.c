@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * stress: many processes that derive keys, use them and lose them, while the module goes and comes.
+ * stress: many processes derive keys, use them and destroy them, while the
+ * module is unloaded and loaded.
  *
  *	stress SEED PROCESSES ROUNDS SECONDS MODULE
  *
- * Half of the PROCESSES are root's, half those of user 1000; each begins with numbers of its own
- * from SEED. Two more read /proc/keys, one for each user. Meanwhile MODULE is unloaded and loaded
- * ROUNDS times, every fourth time with root=transient, but no more once SECONDS have passed. It must
- * be loaded at the beginning, and is at the end.
+ * Half of the PROCESSES belong to root, and half to user 1000; each has its own
+ * random numbers, made from SEED. Two more processes read /proc/keys, one for
+ * each user. Meanwhile MODULE is unloaded and loaded ROUNDS times, every fourth
+ * time with root=transient, but not after SECONDS have passed. MODULE must be
+ * loaded at the beginning, and is loaded at the end.
  *
- * Prints, line by line, "OPERATION OUTCOME COUNT", and "loading" and "unloading" are operations, too;
- * "rounds N"; "seconds N"; and "WRONG ..." for each of the first keys that were not what the same
- * request gave before all this.
+ * Prints, line by line, "OPERATION OUTCOME COUNT", where "loading" and
+ * "unloading" are operations, too; "rounds N"; "seconds N"; and "WRONG ..." for
+ * each of the first keys that differ from the key that the same request gave at
+ * the beginning.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -49,15 +52,15 @@ static const char *const op_names[] = {
 
 #define MAX_WRONG	20
 
-/* What all processes share. */
+/* Memory that all processes share. */
 static struct shared {
 	outcome_counts outcomes;
 	int stop;
 	unsigned int wrong;
-	struct {			/* what a request gave before */
+	struct {			/* the keys at the beginning */
 		long len;		/* -EOPNOTSUPP for noread */
 		unsigned char bytes[MAX_KEY];
-		char shown[64];		/* in /proc/keys, behind the name */
+		char shown[64];		/* in /proc/keys, after the name */
 	} before[USERS][REQUESTS];
 } *shared;
 
@@ -83,9 +86,9 @@ static void become(int who)
 }
 
 /*
- * Reads /proc/keys and gives the derived keys in it to @each: who has them, the request that their
- * name tells, and what is shown behind the name. Of a key that is just going away ("D") that may be
- * anything.
+ * Read /proc/keys, and call @each for each derived key with the key's user, the
+ * request that the key's name refers to, and the text after the name. If a key
+ * is being destroyed ("D"), that text may be anything.
  */
 static int read_proc_keys(void (*each)(int who, int request, const char *shown))
 {
@@ -124,14 +127,14 @@ static void compare_shown(int who, int request, const char *text)
 	const char *logon = strstr(text, ",logon ");
 	char without[128];
 
-	/* That word is shown, too; it changes nothing else. */
+	/* The option "logon" is shown, too; it changes nothing else. */
 	snprintf(without, sizeof(without), "%.*s%s", logon ? (int)(logon - text) : 0, text,
 		 logon ? logon + 6 : text);
 	if (strcmp(shared->before[who][request].shown, without))
 		wrong(text, request);
 }
 
-/* Whether a key that could be read is the right one. */
+/* Check that a key that could be read is the right one. */
 static void compare(int request, const unsigned char *bytes, long len)
 {
 	if (len != shared->before[user][request].len ||
@@ -139,7 +142,10 @@ static void compare(int request, const unsigned char *bytes, long len)
 		wrong("other bytes", request);
 }
 
-/* In a process of the user: what each request gives; or, again, whether it still does. */
+/*
+ * In a process of the user: store the key of each request; or, with "again",
+ * check that each request still gives the same key.
+ */
 static void ask_all(int again)
 {
 	static unsigned char bytes[MAX_KEY];
@@ -176,7 +182,7 @@ static void show_on(void)
 
 	while (!shared->stop) {
 		seen = read_proc_keys(compare_shown);
-		/* Nothing to see is ENODATA here. */
+		/* An empty /proc/keys is counted as ENODATA. */
 		errno = seen < 0 ? errno : ENODATA;
 		count(SHOWN, seen > 0 ? 0 : -1);
 		usleep(1000);
@@ -205,7 +211,10 @@ static void use_on(void)
 	unsigned int what;
 	long len;
 
-	/* So that request_key() finds what the others of this user have made. */
+	/*
+	 * request_key() must find the keys that the other processes of this
+	 * user have made.
+	 */
 	if (chance(50))
 		keyctl_link(KEY_SPEC_USER_KEYRING, KEY_SPEC_SESSION_KEYRING);
 	while (!shared->stop) {
@@ -214,7 +223,7 @@ static void use_on(void)
 		if (!it->key)
 			what = pick(45);
 		if (what < 45) {
-			/* Short ones have no twin. */
+			/* Short keys have no twin. */
 			do
 				it->request = pick(REQUESTS);
 			while (what >= 38 && atoi(requests[it->request]) < 64);
@@ -227,7 +236,10 @@ static void use_on(void)
 			} else if (what < 38) {
 				it->key = count(REQUEST, request_key("derived", it->name, words, it->ring));
 			} else {
-				/* "32 path mixin" becomes "32 logon,path mixin". */
+				/*
+				 * "32 path mixin" becomes "32 logon,path
+				 * mixin".
+				 */
 				snprintf(request, sizeof(request), "%.*slogon,%s",
 					 (int)(strchr(words, ' ') + 1 - words), words, strchr(words, ' ') + 1);
 				it->key = count(REQUEST_LOGON, request_key("derived", it->name, request,
@@ -252,7 +264,10 @@ static void use_on(void)
 		} else if (what < 66) {
 			describe(it->key);
 		} else if (what < 70) {
-			/* Without the permission, nobody gets as far as the key type. */
+			/*
+			 * Without this permission, the call does not reach the
+			 * key type.
+			 */
 			if (chance(50))
 				count(SETPERM, keyctl_setperm(it->key, KEY_POS_ALL | KEY_USR_ALL));
 			count(UPDATE, keyctl_update(it->key, "32 path", 7));
@@ -326,7 +341,10 @@ int main(int argc, char **argv)
 		if (fork())
 			continue;
 		prng_state = seed + 1000003 * (i + 1);
-		/* What goes on in the kernel on their behalf comes first: it must keep up. */
+		/*
+		 * Let the kernel's work for these processes go first: it must
+		 * keep up.
+		 */
 		setpriority(PRIO_PROCESS, 0, 19);
 		become(i % USERS);
 		if (i < processes)

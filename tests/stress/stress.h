@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * stress.h: what the programs here have in common: random numbers from a seed, and how often each
- * call of each kind came to what, counted by many processes together.
+ * stress.h: common code of the programs here: random numbers from a seed, and
+ * counts of the outcomes of each kind of call, over many processes.
  */
 #ifndef STRESS_H
 #define STRESS_H
@@ -33,7 +33,7 @@ static inline double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* Memory that processes share, zeroed. */
+/* Allocate zeroed memory that processes share. */
 static inline void *share(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -43,7 +43,7 @@ static inline void *share(size_t size)
 	return p;
 }
 
-/* splitmix64: any seed will do, and one that follows another is as good. */
+/* splitmix64: any seed is good, and so are consecutive seeds. */
 static unsigned long long prng_state;
 
 static inline unsigned long long prng(void)
@@ -55,7 +55,7 @@ static inline unsigned long long prng(void)
 	return z ^ z >> 31;
 }
 
-/* 0 to n - 1 */
+/* A random number from 0 to n - 1. */
 static inline unsigned int pick(unsigned int n)
 {
 	return prng() % n;
@@ -63,7 +63,7 @@ static inline unsigned int pick(unsigned int n)
 
 #define PICK(array)	((array)[pick(sizeof(array) / sizeof((array)[0]))])
 
-/* Whether it happens this time, of @percent in a hundred. */
+/* Returns true in @percent of a hundred calls. */
 static inline int chance(unsigned int percent)
 {
 	return pick(100) < percent;
@@ -73,7 +73,10 @@ typedef unsigned long outcome_counts[MAX_OPS][MAX_ERRNO];
 
 static outcome_counts *outcomes;
 
-/* Counts what a call came to; returns its result, and leaves errno alone. */
+/*
+ * Count the outcome of a call. Returns the call's result, and does not change
+ * errno.
+ */
 static inline long count(int op, long result)
 {
 	const int err = result < 0 ? errno : 0;
@@ -90,7 +93,10 @@ static inline const char *errno_name(int err)
 	return name ? name : "E-unknown";
 }
 
-/* One line for each: the operation, what it came to, how often. Returns the sum. */
+/*
+ * Print a line for each: the operation, the outcome, its count. Returns the
+ * sum.
+ */
 static inline unsigned long print_counts(const char *const *names, int ops)
 {
 	unsigned long sum = 0;
@@ -106,7 +112,7 @@ static inline unsigned long print_counts(const char *const *names, int ops)
 	return sum;
 }
 
-/* Has a process of each user's call ask(@again), one after the other. */
+/* Make a process of each user call ask(@again), one after the other. */
 static inline void each_user(int users, void (*become)(int who), void (*ask)(int again), int again)
 {
 	int who, status;
