@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# fail-nth.sh: every allocation of a derivation fails, one by one (fail-nth.c). Each time there is an errno
-# or the right key, nothing is left in the TPM, no memory is leaked (tests/vm/guest-init asks kmemleak), and
-# the next try gives the right key. Allocations in the kernel's own sessions with the TPM are left out:
-# the kernel takes a failure there for an attack.
+# fail-nth.sh: every allocation of a derivation fails, one by one (fail-nth.c). Each time there is
+# an errno or the right key, nothing is left in the TPM, no memory is leaked (tests/vm/guest-init asks
+# kmemleak), and the next try gives the right key. Allocations in the kernel's own sessions with the
+# TPM are left out: the kernel takes a failure there for an attack.
 #
 # After some failures the request still gives the right key: failures of kmemleak's own records, and of
 # pages, because a slab that cannot grow by several pages tries to grow by one.
@@ -18,7 +18,8 @@ debugfs=/sys/kernel/debug
 plan_later
 
 for kind in failslab fail_page_alloc; do
-	# Also fail allocations that may wait for memory, and do not log each failure with a stack trace.
+	# Also fail allocations that may wait for memory, and do not log each failure with a stack
+	# trace.
 	echo N >$debugfs/$kind/ignore-gfp-wait
 	echo 0 >$debugfs/$kind/verbose
 done
@@ -47,14 +48,14 @@ addresses() {
 		$3 ~ name { print "0x" $1; inside = 1; next }
 		inside { print "0x" $1; inside = 0 }'
 }
-# If an allocation fails in these functions, the kernel believes that the TPM was replaced by another, and
-# disables it until the next boot; or it leaves a session in the TPM.
+# If an allocation fails in these functions, the kernel believes that the TPM was replaced by
+# another, and disables it until the next boot; or it leaves a session in the TPM.
 not_in_the_kernels_sessions() {
 	mapfile -t at < <(addresses '^tpm2_(start|end)_auth_session$')
 	set_range reject "${at[0]}" "${at[-1]}"
 }
-# The kernel's own allocations for loading a module are left out; these are the allocations of the module's
-# own initialization.
+# The kernel's own allocations for loading a module are left out; these are the allocations of the
+# module's own initialization.
 only_its_beginning() {
 	mapfile -t at < <(addresses '^do_init_module$')
 	set_range require "${at[0]}" "${at[-1]}"
@@ -63,10 +64,11 @@ only_its_beginning() {
 # one_by_one ARGUMENTS...: set $said to the output of the program, with its exit status if it fails.
 one_by_one() { said=$("$DERIVED/bin/fail-nth" "$@") || said="status $?: $said"; }
 
-# failures DESC LEAST ARGUMENTS...: check the program's output: at least LEAST failed allocations led to an
-# errno, and to none but those in $expected. First the allocations from slabs fail, then those of pages.
-# Pages are allocated only if a slab has to grow, so not every time, and the n-th allocation of both kinds
-# together would not be the same each time. $pages is the number of failed pages so far.
+# failures DESC LEAST ARGUMENTS...: check the program's output: at least LEAST failed allocations
+# led to an errno, and to none but those in $expected. First the allocations from slabs fail, then
+# those of pages. Pages are allocated only if a slab has to grow, so not every time, and the n-th
+# allocation of both kinds together would not be the same each time. $pages is the number of failed
+# pages so far.
 expected=ENOMEM pages=0
 failures() {
 	local desc=$1 least=$2 said errnos
@@ -115,8 +117,8 @@ only_the_module
 failures "the worker, with the module's own session" 10 worker add '32 path fail-nth'
 unload_module
 only_its_beginning
-# Load the build with own sessions: if memory fails, the kernel's sessions may leave something in the TPM,
-# which is not the module's fault.
+# Load the build with own sessions: if memory fails, the kernel's sessions may leave something in
+# the TPM, which is not the module's fault.
 failures 'loading the module' 2 caller load "$module"
 tpm_slots_empty 'nothing is left in the TPM'
 [ $pages -ge 5 ]

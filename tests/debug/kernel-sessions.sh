@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel-sessions.sh: the kernel's own sessions with the TPM (CONFIG_TCG_TPM2_HMAC), and the outcome when
-# a session cannot be started, when the TPM refuses, is slow or is reset, and when another party answers.
-# tpm-answers.sh tests the module's own sessions; its tpm-answers.py also has the cases at each command of
-# the kernel's sessions.
+# kernel-sessions.sh: the kernel's own sessions with the TPM (CONFIG_TCG_TPM2_HMAC), and the outcome
+# when a session cannot be started, when the TPM refuses, is slow or is reset, and when another
+# party answers. tpm-answers.sh tests the module's own sessions; its tpm-answers.py also has the
+# cases at each command of the kernel's sessions.
 #
 # vm: boot tpm=golden proxy="any:delay=0"
 # vm: boot tpm=golden proxy="any:delay=0"
@@ -23,8 +23,8 @@ parameters=/sys/module/derived_keys/parameters
 request='32 path kernel-sessions v1'
 root_check=$(awk -F'\t' '$1 == "root" && $2 == "golden" { print $3 }' "$DERIVED/tests/vectors/golden.tsv")
 
-# by_rules [RULE...]: from now on the TPM answers by these rules. Prints what the commands before have left
-# in the TPM; /run/seen then has these commands.
+# by_rules [RULE...]: from now on the TPM answers by these rules. Prints what the commands before
+# have left in the TPM; /run/seen then has these commands.
 by_rules() {
 	local answer
 	answer=$(ask_observer case "$@")
@@ -49,8 +49,8 @@ ask() {
 		cat $parameters/status
 	fi
 }
-# case_of OUTCOME DESC [RULE]: a request with this rule has this outcome and leaves nothing in the TPM; the
-# next request gives the right key.
+# case_of OUTCOME DESC [RULE]: a request with this rule has this outcome and leaves nothing in the
+# TPM; the next request gives the right key.
 case_of() {
 	local want=$1 desc=$2 got
 	shift 2
@@ -62,8 +62,8 @@ case_of() {
 	[ "$want" = ok ] ||
 		is "$desc: the next try gives the key, and leaves nothing" "$(ask) $(by_rules)" 'ok '
 }
-# refused OUTCOME DESC REASON RULE: as case_of, and the log gives the reason. The log has one line a minute
-# for each cause.
+# refused OUTCOME DESC REASON RULE: as case_of, and the log gives the reason. The log has one line a
+# minute for each cause.
 refused() {
 	case_of "$1" "$2" "${@:4}"
 	like "$2: the log says why" "$said" "derived: .*$3"
@@ -93,8 +93,8 @@ case $BOOT in
 	rules=ContextLoad@1:reset kernels=80000000
 	;;
 3)
-	# A TPM that was reset has also lost the session in which it is asked. The kernel notices that at
-	# once, and that the TPM was reset at the next request.
+	# A TPM that was reset has also lost the session in which it is asked. The kernel notices
+	# that at once, and that the TPM was reset at the next request.
 	case_of ok 'an honest TPM'
 	by_rules HMAC@1:reset >/dev/null
 	is 'a TPM that is reset before TPM2_HMAC: EIO, and nothing is left in it' "$(ask) $(by_rules)" 'EIO '
@@ -112,8 +112,8 @@ by_rules "$rules" >/dev/null
 klog_mark
 is "$rules: EIO" "$(ask)" EIO
 like 'the log says that the kernel has disabled the TPM' "$(klog)" 'derived: .*the kernel has disabled the TPM'
-# After a reset, the kernel makes a new null primary key, to compare it with the old one, and leaves it in
-# the TPM.
+# After a reset, the kernel makes a new null primary key, to compare it with the old one, and leaves
+# it in the TPM.
 is "nothing of the module's is left in the TPM" "$(by_rules)" "$kernels"
 klog_mark
 is 'after that the TPM is disabled: ENXIO' "$(ask)" ENXIO

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# keyctl-fuzz.sh: add_key(2), request_key(2) and all of keyctl(2) with random arguments, for 20 s, by root
-# and by an ordinary user. Each key that can be read is the right one, each request has the outcome that a
-# second parser predicts, each errno is in a manual page, and afterwards everything works.
-# make check TESTS=keyctl-fuzz KERNELS=debug ARGS="vm_seconds=3600" does this for an hour.
+# keyctl-fuzz.sh: add_key(2), request_key(2) and all of keyctl(2) with random arguments, for 20 s,
+# by root and by an ordinary user. Each key that can be read is the right one, each request has the
+# outcome that a second parser predicts, each errno is in a manual page, and afterwards everything
+# works. make check TESTS=keyctl-fuzz KERNELS=debug ARGS="vm_seconds=3600" does this for an hour.
 #
 # vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=300
 # vm: long[6.12] most of a minute
@@ -18,11 +18,12 @@ processes=8
 seconds=${FUZZ_SECONDS:-$(boot_word seconds 20)}
 user=3001 given=65534		# keys are given to the user "given"
 
-# The possible outcomes of each operation, from add_key(2), request_key(2), keyctl(2) and derived-key(7),
-# without the outcomes of a failing TPM. ENOMEM is not there either: no operation here needs so much.
-# $gone is possible wherever a key or keyring is named: it may be gone, or belong to another user; and if it
-# is an invalidated user keyring, the kernel makes a new one (EDQUOT). EDEADLK and ELOOP are possible
-# wherever a keyring that is found may be linked to another. "-other" is of any type, also of type derived.
+# The possible outcomes of each operation, from add_key(2), request_key(2), keyctl(2) and
+# derived-key(7), without the outcomes of a failing TPM. ENOMEM is not there either: no operation
+# here needs so much. $gone is possible wherever a key or keyring is named: it may be gone, or
+# belong to another user; and if it is an invalidated user keyring, the kernel makes a new one
+# (EDQUOT). EDEADLK and ELOOP are possible wherever a keyring that is found may be linked to
+# another. "-other" is of any type, also of type derived.
 gone='EACCES ENOKEY EKEYREVOKED EKEYEXPIRED EDQUOT'
 may_come="add_key ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN
 add_key-other ok $gone EPERM EFAULT EINVAL ERANGE E2BIG ENOTDIR EKEYREJECTED EAGAIN ENODEV

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# noima.sh: on a kernel without IMA, the module hashes the program itself, and the csum keys are the same as
-# on a kernel with IMA.
+# noima.sh: on a kernel without IMA, the module hashes the program itself, and the csum keys are the
+# same as on a kernel with IMA.
 #
 # Boot 1 has a kernel with IMA, and boot 2 the same kernel without IMA.
 #

@@ -195,15 +195,16 @@ other_ways() {
 x EPERM'
 }
 
-# looked_up DESC TIMES KEY COMMAND...: the command prints KEY, and its path is looked up TIMES times: once
-# or twice to derive the key, and once, in memory, to read it.
+# looked_up DESC TIMES KEY COMMAND...: the command prints KEY, and its path is looked up TIMES
+# times: once or twice to derive the key, and once, in memory, to read it.
 looked_up() {
 	echo >$tracing/trace
 	is "$1: the key is the same" "$("${@:4}")" "$3"
 	is "$1: the number of lookups" "$(grep -c ' lookup: ' $tracing/trace)" "$2"
 }
 
-# The path is looked up in memory first, which is mostly enough. If it is not, the path is looked up again.
+# The path is looked up in memory first, which is mostly enough. If it is not, the path is looked up
+# again.
 access_lists() {
 	local file=$data/ext4 dir=$at/own key how
 	# The owner: rwx; user 1001, the group and the mask: r-x; others: nothing
@@ -254,8 +255,8 @@ nfs() {
 	unload_module
 	ok 'csum_fs= accepts nfs' load_module csum_fs=cifs,nfs
 	same 'nfs, with csum_fs='
-	# stat(2) could block: the key's lock is held while the key is read, and the lock of the key types
-	# while it is derived.
+	# stat(2) could block: the key's lock is held while the key is read, and the lock of the key
+	# types while it is derived.
 	echo 'p:getattr nfs:nfs_getattr' >>$tracing/kprobe_events
 	echo 1 >$tracing/events/kprobes/getattr/enable
 	before=$(getattrs)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# gates.sh: a user who may not read the kernel log can find the gate that refuses a key with EPERM, by the
-# questions in "EPERM without the log" in derived.rst.
+# gates.sh: a user who may not read the kernel log can find the gate that refuses a key with EPERM,
+# by the questions in "EPERM without the log" in derived.rst.
 #
 # Each question is asked without privileges, in a place where the key is refused and in a place where it
 # is served; in the second boot, the places are services.

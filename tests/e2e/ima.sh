@@ -31,8 +31,8 @@ keys() {
 }
 # measured FILE: print how often IMA's list has a measurement of the file.
 measured() { grep -cE " sha256:$(sha256sum <"$1" | cut -c1-64) $1( |\$)" $ima/ascii_runtime_measurements; }
-# give USER [ALGORITHM]: make USER, whom the policy names, the owner of the program, and give the program
-# a digest for IMA.
+# give USER [ALGORITHM]: make USER, whom the policy names, the owner of the program, and give the
+# program a digest for IMA.
 give() {
 	rm -f $at/x
 	install -o "$1" -m 755 "$DERIVED/bin/x" $at/x

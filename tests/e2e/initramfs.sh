@@ -37,8 +37,8 @@ case $BOOT in
 	ok 'the file system is mounted' mount /dev/mapper/nas /mnt
 	echo 'what is on the NAS' >/mnt/file
 
-	# The hook, for a kernel without the module. It asks: is the root on the disk? For a program in a
-	# chroot on the disk, it is. tests/checks/initramfs tests the rest, in mkinitramfs.
+	# The hook, for a kernel without the module. It asks: is the root on the disk? For a program
+	# in a chroot on the disk, it is. tests/checks/initramfs tests the rest, in mkinitramfs.
 	mkdir /var/hook
 	cp "$DERIVED/examples/initramfs-tools/hooks/derived-keys" /var/hook/
 	hook() { env DESTDIR=/var/hook verbose=n __MODULES_TO_ADD=/var/hook/add version=99.0-new "$@" sh /var/hook/derived-keys; }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# key-life.sh: the life of a key: how it is read, shown, replaced and destroyed, its quota, and what happens
-# to it when the module is unloaded.
+# key-life.sh: the life of a key: how it is read, shown, replaced and destroyed, its quota, and what
+# happens to it when the module is unloaded.
 #
 # vm: boot tpm=golden cpus=2 args="maxcpus=1"
 # vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=300
@@ -21,7 +21,8 @@ kcv() { sed -n 's/.* kcv://p' <<<"$shown"; }
 
 # keys_of UID: print how many keys a user has.
 keys_of() { sed -n "s|^ *$1: *[0-9]* \([0-9]*\)/.*|\1|p" /proc/key-users; }
-# gone SERIAL: print the errno of reading it. EACCES means that the key is in no keyring and not yet freed.
+# gone SERIAL: print the errno of reading it. EACCES means that the key is in no keyring and not yet
+# freed.
 gone() {
 	local got
 	got=$("$keyops" read "$1")
@@ -215,8 +216,8 @@ quota() {
 	local maxbytes maxkeys
 	maxbytes=$(cat /proc/sys/kernel/keys/maxbytes)
 	maxkeys=$(cat /proc/sys/kernel/keys/maxkeys)
-	# All commands run in one session of user 1000, while root changes the limits from outside: hence
-	# two pipes.
+	# All commands run in one session of user 1000, while root changes the limits from outside:
+	# hence two pipes.
 	mkfifo -m 666 /run/ask /run/answer
 	# shellcheck disable=SC2016
 	as_user 1000 bash -c 'while read -r command; do eval "$command" >/run/answer 2>&1; done </run/ask' &

@@ -33,9 +33,9 @@
 #	stress.sh	LTP keyctl02 (read against revoke), request_key03 (add against request)
 #	debug/keyctl-fuzz.sh	LTP keyctl06 (short buffers), and any value for any argument
 #
-# These tests are left out, because no derived key takes part in them: serial number 0, unknown types,
-# loops of keyrings, names of keyrings, built-in keyrings, watch, supports, dh_compute; LTP keyctl01, 03,
-# 04, 08, 09, request_key01 and 05; SELinux (bz1031154).
+# These tests are left out, because no derived key takes part in them: serial number 0, unknown
+# types, loops of keyrings, names of keyrings, built-in keyrings, watch, supports, dh_compute; LTP
+# keyctl01, 03, 04, 08, 09, request_key01 and 05; SELinux (bz1031154).
 #
 # vm: boot tpm=golden timeout=600
 # vm: long[7.3] the rules are the same in all kernels
@@ -196,9 +196,9 @@ showing() {
 	differ 'update without a payload: ->update is checked before the payload' EINVAL EOPNOTSUPP pupdate KEY
 }
 
-# An operation on a keyring checks the write permission first, and then whether the key is a keyring. The
-# possessor of a derived key has no write permission, so the second check is not reached unless the
-# possessor sets that permission.
+# An operation on a keyring checks the write permission first, and then whether the key is a
+# keyring. The possessor of a derived key has no write permission, so the second check is not
+# reached unless the possessor sets that permission.
 no_keyring() {
 	fresh other
 	differ 'no keyring: clear (the write permission is checked first)' ENOTDIR EACCES clear KEY
@@ -229,7 +229,8 @@ permissions() {
 	fresh
 	for type in user derived; do
 		for bit in 1 2 4 8 16 32; do
-			# The user keeps view, to look at the permissions, and setattr, to set the next ones.
+			# The user keeps view, to look at the permissions, and setattr, to set the
+			# next ones.
 			perm=$(printf '%08x' $((0x00210000 | bit * 0x01010101)))
 			must keyctl setperm "${key[$type]}" "0x$perm"
 			shown+=" $(keyctl rdescribe "${key[$type]}")"
@@ -248,8 +249,9 @@ permissions() {
 	setperm 0x3e3e0000
 	same 'without view: describe' EACCES describe KEY
 	same 'without view: print' ok print KEY
-	# Until the next fresh keys, the user keeps the permission to set attributes. A key that cannot be
-	# found is not possessed either, so without "search" the possessor has no permission at all.
+	# Until the next fresh keys, the user keeps the permission to set attributes. A key that
+	# cannot be found is not possessed either, so without "search" the possessor has no
+	# permission at all.
 	setperm 0x35210000
 	same 'without read and search: print' EACCES print KEY
 	setperm 0x3d210000
@@ -409,8 +411,9 @@ revoked() {
 	same 'revoked: search' EKEYREVOKED search @s TYPE nas
 	same 'revoked: request' EKEYREVOKED request TYPE nas
 	same 'revoked: request with a callout' EKEYREVOKED request2 TYPE nas PAYLOAD ONE
-	# The garbage collector runs when any key is invalidated. It takes a revoked derived key at once,
-	# because the type has the flag for that; it leaves a revoked key of type user for five minutes.
+	# The garbage collector runs when any key is invalidated. It takes a revoked derived key at
+	# once, because the type has the flag for that; it leaves a revoked key of type user for
+	# five minutes.
 	same 'invalidate another key' ok invalidate OTHER
 	until_is ENOKEY try_print derived >/dev/null
 	differ 'revoked, after a garbage collection: print (KEY_TYPE_INSTANT_REAP)' EKEYREVOKED ENOKEY print KEY
@@ -559,9 +562,9 @@ others() {
 		ENOKEY ENOKEY request TYPE nas
 	END
 	setperm 0x3f3f003f
-	# The types differ in reading and updating: a derived key can be read only by the program and the
-	# user that derived it, and it cannot be updated at all (a type without ->update). Any process with
-	# the permission setattr can give the key a group of its own.
+	# The types differ in reading and updating: a derived key can be read only by the program
+	# and the user that derived it, and it cannot be updated at all (a type without ->update).
+	# Any process with the permission setattr can give the key a group of its own.
 	elsewhere 'another user, with all permissions' as_user 1000 <<-END
 		ok ok describe KEY
 		ok EACCES print KEY
@@ -641,8 +644,8 @@ print(n if n >= 0 else "errno %d" % ctypes.get_errno())'
 	fails "root cannot print a user's derived key" keyctl print "${key[derived]}"
 	must as_user 1000 keyctl clear @u
 
-	# Encrypted keys. Their master keys are of type user or trusted. The master key is looked up when an
-	# encrypted key is read.
+	# Encrypted keys. Their master keys are of type user or trusted. The master key is looked up
+	# when an encrypted key is read.
 	fresh
 	ok 'a key of type user is the master of an encrypted key' \
 		keyctl print "$(keyctl add encrypted master 'new user:nas 32' "$one")"

@@ -36,7 +36,8 @@ says() {
 want: 'derived: uid $2, \"$3\": refused: $4'"
 }
 
-# says_among DESC PATH REASON: this line is among the new ones; the kernel itself may have logged others.
+# says_among DESC PATH REASON: this line is among the new ones; the kernel itself may have logged
+# others.
 says_among() {
 	like "$1" "$(news)" "^derived: uid 0, \"$2\": refused: $3\$"
 }
@@ -264,9 +265,9 @@ malformed() {
 	says 'the log works: it has a line for a wrong check value' 0 "$bin/addkey" "the key's check value .*"
 }
 
-# Print which of the secrets in /run/secrets ("NAME HEX" on each line) are in the log of the whole boot,
-# and in which form: a piece of 6 bytes as hexadecimal with any separators, or a piece of 8 bytes, raw or as
-# little-endian words.
+# Print which of the secrets in /run/secrets ("NAME HEX" on each line) are in the log of the whole
+# boot, and in which form: a piece of 6 bytes as hexadecimal with any separators, or a piece of 8
+# bytes, raw or as little-endian words.
 leaks() {
 	busybox dmesg >/run/log
 	python3 - <<-'END'

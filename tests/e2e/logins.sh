@@ -136,8 +136,8 @@ job() {	# PLACE
 		# All commands from "su", where neither PATH nor @u is root's; those of README.md from
 		# everywhere.
 		by_su:* | *README*)
-			# A key that is left in /proc/keys is printed as a line that ends in LEFT. The kernel
-			# collects the keys of a session a short time after its end.
+			# A key that is left in /proc/keys is printed as a line that ends in LEFT.
+			# The kernel collects the keys of a session a short time after its end.
 			echo "echo '== ${file##*/}'; sh $file; /usr/sbin/blkid -p -o value -s UUID $mapping"
 			echo "for n in \$(seq 40); do grep -qE ' (derived:)?nas[2:]' /proc/keys || break; sleep 0.25; done"
 			echo "grep -E ' (derived:)?nas[2:]' /proc/keys | sed 's/\$/ LEFT/'; /usr/sbin/dmsetup remove --retry nas"

@@ -29,8 +29,9 @@ watch() {
 		-e inject=exit_group:error=ENOSYS:signal=SIGABRT "$@" 2>"$name.stderr"
 	mv $work/cores/* "$name.core"
 }
-# watched NAME TEXT [TEXT]: the command succeeded. The first text is found in the bytes that it wrote and
-# read, and the second text (or the first) in its memory: so the key would have been found there, too.
+# watched NAME TEXT [TEXT]: the command succeeded. The first text is found in the bytes that it
+# wrote and read, and the second text (or the first) in its memory: so the key would have been found
+# there, too.
 watched() {
 	like "$1: succeeds" "$(grep -a exit_group "$work/$1.trace")" 'exit_group\(0\) .*INJECTED'
 	ok "$1: the bytes that it wrote and read were seen" \

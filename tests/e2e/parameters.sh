@@ -21,7 +21,8 @@ wrong=0123456789abcdef
 key_of() { "$keyops" add key "$1" @p 2>&1 | sed -n '1{/^E/p}; 2s/.* kcv://p; 3p' | tr '\n' ' '; }
 status() { tr '\n' '|' <$parameters/status; }
 user() { setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
-# Print the module's lines in the log since mark. The line of mark itself shows that the log can be read.
+# Print the module's lines in the log since mark. The line of mark itself shows that the log can be
+# read.
 klog_ours() {
 	klog | grep -q 'parameters.sh: here' || echo 'the log cannot be read'
 	klog | grep '^derived: '
@@ -227,8 +228,8 @@ csum_max() {
 	like 'csum of a program exactly as large as csum_max is served' "$(key_of '32 csum')" '^[0-9a-f]{16} [0-9a-f]{64} $'
 	unload_module
 
-	# A program that takes a while to hash. Several processes request its csum keys at once: two of them
-	# together are larger than csum_max.
+	# A program that takes a while to hash. Several processes request its csum keys at once: two
+	# of them together are larger than csum_max.
 	install "$DERIVED/bin/addkey" /root/large
 	truncate -s 120M /root/large
 	load_module csum_max=200000000

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# ram.sh: no secret stays in memory longer than necessary. The search covers all of the machine's memory,
-# and the image that it hibernates into.
+# ram.sh: no secret stays in memory longer than necessary. The search covers all of the machine's
+# memory, and the image that it hibernates into.
 #
 # ram.observer runs the search on the host, and describes it. It has the root secret from the golden
 # vectors, and computes the keys from it. It cannot know the secrets of a session with the TPM, so the
@@ -27,7 +27,8 @@ is_at() {
 	got=$(ask_observer where "$2")
 	is "$1" "$got" "$3" || pages "$got"
 }
-# Print the flags of the pages of some addresses, by the names of include/uapi/linux/kernel-page-flags.h.
+# Print the flags of the pages of some addresses, by the names of
+# include/uapi/linux/kernel-page-flags.h.
 pages() {
 	local address flags bit names=(LOCKED ERROR REFERENCED UPTODATE DIRTY LRU ACTIVE SLAB WRITEBACK RECLAIM
 		BUDDY MMAP ANON SWAPCACHE SWAPBACKED COMPOUND_HEAD COMPOUND_TAIL)

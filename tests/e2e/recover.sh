@@ -36,7 +36,8 @@ echo 1 >/sys/module/derived_keys/parameters/forget
 isnt 'the kernel has another key then' "$(kernel_key '64 path nas-disk v1')" "$key"
 is 'the escrow file gives the old key back' "$(recover key --escrow /var/escrow --entry 1 --hex 2>/dev/null)" "$key"
 
-# "explain" needs no privileges and no TPM, and its answer agrees with what the kernel does with the request.
+# "explain" needs no privileges and no TPM, and its answer agrees with what the kernel does with the
+# request.
 explain() {
 	setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all \
 		unshare -U "$DERIVED/tools/derived-keys-recover" explain "$@"

@@ -73,7 +73,8 @@ without=$(($(used) - (64 + ${#twin_name} + 1 + 4)))
 keyctl unlink "$twin" @s
 is 'the twin has its own part of the quota' "$(until_is $without used)" $without
 
-# The kernel answers these without asking the module (documented; the recipe is to unlink both keys first).
+# The kernel answers these without asking the module (documented; the recipe is to unlink both keys
+# first).
 is 'an existing key is returned for any request' "$(request nas '32 path another purpose' @s)" "$id"
 is 'an existing key is returned even for a wrong kcv=' "$(request nas '64 path,kcv=0123456789abcdef' @s)" "$id"
 is 'an existing key is returned without making its missing twin' "$(request nas '64 path,logon nas-disk v1' @s; keyctl search @s logon derived:nas 2>&1)" \

@@ -15,11 +15,12 @@
 #
 #	*) keyctl session - sh -c 'keyctl request2 ... @s && dmsetup ...': what derived-nas does
 #
-# "private" is systemd's default: the service has a session keyring of its own, without a link to @u.
-# keyctl can still put keys into @u there, but no process of the service finds them ("keyctl link @u @s"
-# helps). With "inherit" there is no session keyring at all, as in an initramfs. The kernel then searches
-# @us, and so @u; a keyring that keyctl gets for @s is new, and ends with keyctl. @p belongs to keyctl's
-# own process. @u belongs to the user, so with User= it is another keyring.
+# "private" is systemd's default: the service has a session keyring of its own, without a link to
+# @u. keyctl can still put keys into @u there, but no process of the service finds them ("keyctl
+# link @u @s" helps). With "inherit" there is no session keyring at all, as in an initramfs. The
+# kernel then searches @us, and so @u; a keyring that keyctl gets for @s is new, and ends with
+# keyctl. @p belongs to keyctl's own process. @u belongs to the user, so with User= it is another
+# keyring.
 #
 # The tables of "Which keyring" in Documentation/derived.rst are compared with these measurements, also
 # for ExecStartPre= and ExecStart=. logins.sh has the other rows.

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# sessions.sh: the module's own session with the TPM: its parts, its lines in the log, and its null primary
-# key, which an administrator can certify. If no session is possible, there is no root secret by default.
-# bus.sh looks at the bytes that cross the bus, and tpm-faults.sh tests a TPM that gives wrong answers.
+# sessions.sh: the module's own session with the TPM: its parts, its lines in the log, and its null
+# primary key, which an administrator can certify. If no session is possible, there is no root
+# secret by default. bus.sh looks at the bytes that cross the bus, and tpm-faults.sh tests a TPM
+# that gives wrong answers.
 #
 # vm: boot tpm=golden
 # vm: boot tpm=golden args="ima_policy=tcb"
@@ -17,10 +18,10 @@ parameters=/sys/module/derived_keys/parameters
 session() { sed -n 's/^session: //p' $parameters/status; }
 
 plan_later
-# While the module has the TPM locked, it must not wait for a program to be run, such as modprobe: if IMA
-# measures programs, that program waits for the TPM. The crypto API assembles its random number generator
-# at the first use, from modules that may have to be loaded then. Here, another SHA-512 has just been
-# loaded.
+# While the module has the TPM locked, it must not wait for a program to be run, such as modprobe:
+# if IMA measures programs, that program waits for the TPM. The crypto API assembles its random
+# number generator at the first use, from modules that may have to be loaded then. Here, another
+# SHA-512 has just been loaded.
 if [ "$BOOT" -eq 2 ]; then
 	modprobe -q sha512_ssse3
 	{ cat "$(readlink -f /sbin/modprobe)"; echo not measured; } >/root/modprobe
@@ -31,14 +32,15 @@ if [ "$BOOT" -eq 2 ]; then
 	exit
 fi
 
-# Print the module's lines in the log since mark. The line of mark itself shows that the log can be read.
+# Print the module's lines in the log since mark. The line of mark itself shows that the log can be
+# read.
 mark() { klog_mark; echo 'sessions.sh: here' >/dev/kmsg; }
 ours() {
 	klog | grep -q 'sessions.sh: here' || echo 'the log cannot be read'
 	klog | grep '^derived: '
 }
-# refuses WHAT REASON FILE PARAMETER...: the module refuses, by default, or with parameters that mean the
-# same.
+# refuses WHAT REASON FILE PARAMETER...: the module refuses, by default, or with parameters that
+# mean the same.
 refuses() {
 	local what=$1 reason=$2
 	module=$3

@@ -31,8 +31,8 @@ start_by_hand() {
 	ok 'sshd starts' /usr/sbin/sshd -E /run/sshd.log
 	until grep -q 'Server listening' /run/sshd.log; do sleep 0.1; done
 }
-# Print the files on the root disk that were written in this boot and contain the private key. /usr is too
-# large to search all of it.
+# Print the files on the root disk that were written in this boot and contain the private key. /usr
+# is too large to search all of it.
 touch /run/began
 on_disk() { find / -xdev -path /usr -prune -o -newer /run/began -type f -exec grep -lF -e "$(sed -n 2p $host_key)" {} +; }
 
@@ -84,8 +84,9 @@ print(public.public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH).decode())'
 2)
 	systemctl start systemd-user-sessions.service	# otherwise users may not log in yet
 
-	# Two sockets: one of systemd-ssh-generator, and one as Fedora and other distributions have it. A
-	# connection comes before the key exists: the key is made only when /run/make-it exists.
+	# Two sockets: one of systemd-ssh-generator, and one as Fedora and other distributions have
+	# it. A connection comes before the key exists: the key is made only when /run/make-it
+	# exists.
 	unit_dir=/run/systemd/system drop_in=wait-for-derived-ssh-host-key.conf
 	mkdir $unit_dir/derived-ssh-host-key.service.d
 	cat >$unit_dir/derived-ssh-host-key.service.d/slow.conf <<'END'

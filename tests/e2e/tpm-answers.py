@@ -25,8 +25,8 @@ EVERY_COMMAND = "EVERY_COMMAND" in os.environ
 PATIENCE = 600			# ms, of a driver that is made impatient
 LATE = "delay=900"
 
-# The commands are named as in a rule. If one of these two fails, there may be no session, and then there
-# is no root secret.
+# The commands are named as in a rule. If one of these two fails, there may be no session, and then
+# there is no root secret.
 STARTING = ["CreatePrimary@1", "StartAuthSession@1"]
 
 RETRY, TESTING, COMMAND_CODE, SESSION_MEMORY = 0x922, 0x90a, 0x143, 0x903

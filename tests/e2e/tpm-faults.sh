@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tpm-faults.sh: a TPM that gives wrong, malformed, missing or late answers: a request gets the right errno
-# or the right key, and nothing is left in the TPM. tpm-faults.py simulates this TPM and makes the
-# requests. tpm-faults-long.sh is the same, with every byte and every length of the own session's answers.
+# tpm-faults.sh: a TPM that gives wrong, malformed, missing or late answers: a request gets the
+# right errno or the right key, and nothing is left in the TPM. tpm-faults.py simulates this TPM and
+# makes the requests. tpm-faults-long.sh is the same, with every byte and every length of the own
+# session's answers.
 #
 # vm: boot tpm=golden timeout=900
 # vm: long thousands of cases

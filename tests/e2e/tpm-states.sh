@@ -34,8 +34,9 @@ key_is() { is "$1" "$(key)" "$2"; }
 refused_with() { errno_is "$1" "$2" derived tpm-states "$request" @s; }
 looks_like_a_key() { like "$1" "$2" '^[0-9a-f]{64}$'; }
 
-# Unbind the TPM from its driver, and bind it again. The kernel then gives it another number, because IMA
-# still holds the old one. /dev/tpm0 is made a link to it, for programs that use that name.
+# Unbind the TPM from its driver, and bind it again. The kernel then gives it another number,
+# because IMA still holds the old one. /dev/tpm0 is made a link to it, for programs that use that
+# name.
 tpm_gone() { echo "$tpm_device" >"$tpm_driver/unbind"; }
 tpm_back() {
 	echo "$tpm_device" >"$tpm_driver/bind"
@@ -200,7 +201,8 @@ case $BOOT in
 	key_is 'after a reboot the owner hierarchy is enabled and the key is the same' "$first"
 	is 'after a reboot the root check value is the same' "$(status 'root check')" "$check"
 
-	# TPM2_Clear enables the owner hierarchy again, within the 10 seconds. Before, a reboot did that.
+	# TPM2_Clear enables the owner hierarchy again, within the 10 seconds. Before, a reboot did
+	# that.
 	tpm hierarchycontrol -C o shEnable clear
 	forget
 	refused_with 'with the owner hierarchy disabled again a request is refused with EACCES' EACCES

@@ -84,8 +84,8 @@ def command_poly1305(serial):
     equals its own s, which is the inner hash. A key of more than 16 bytes is first hashed by poly1305.
     """
     sock = keyed("hash", "hmac(poly1305)", serial)
-    # s is 0 and the message is n zero bytes, so the answer is 256^n * r modulo 2^130 - 5, without its two
-    # top bits.
+    # s is 0 and the message is n zero bytes, so the answer is 256^n * r modulo 2^130 - 5, without
+    # its two top bits.
     answers = [int.from_bytes(digest(sock, bytes(16 + n), 16), "little") for n in (1, 2)]
     inverse = pow(256, -1, P1305)
     for top in range(4):

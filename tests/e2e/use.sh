@@ -5,9 +5,9 @@
 # twins, and that short twins are refused.
 #
 # All tests are run by a user without privileges, on the stock kernel. The walk tries each existing
-# algorithm with twins of each length; use-6.12.list and use-7.3.list are the expected results. If a new
-# kernel has more algorithms, check whether one of them gives a key away (Documentation/threat-model.rst,
-# "Use"), and then add them to the list.
+# algorithm with twins of each length; use-6.12.list and use-7.3.list are the expected results. If a
+# new kernel has more algorithms, check whether one of them gives a key away
+# (Documentation/threat-model.rst, "Use"), and then add them to the list.
 #
 # vm: boot tpm=golden timeout=600
 # vm: not-on[debug] it has few algorithms

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# million.sh: 50,000 derivations one after the other (on the kernel "debug": 5,000), and 200 derivations
-# with a fetch each. Afterwards, memory, quotas and TPM slots are as they were after the first tenth. The
-# rates are printed. million-long.sh is the same with a million derivations.
+# million.sh: 50,000 derivations one after the other (on the kernel "debug": 5,000), and 200
+# derivations with a fetch each. Afterwards, memory, quotas and TPM slots are as they were after the
+# first tenth. The rates are printed. million-long.sh is the same with a million derivations.
 #
 # vm: boot tpm=golden timeout=300
 # vm: long[7.3] minutes of derivations
@@ -14,10 +14,10 @@
 plan_later
 count=${MILLION:-50000}
 transient=${MILLION_TRANSIENT:-200}
-# The allowed growth from the first tenth to the end, in KiB. The kernel keeps slabs that are half empty,
-# and their number depends on the moment of the last garbage collection: some hundred KiB have been seen.
-# A leak of the smallest possible object (8 bytes) in each of a million derivations is 7 MiB; a leak of 32
-# bytes in each of 50,000 is 1.4 MiB.
+# The allowed growth from the first tenth to the end, in KiB. The kernel keeps slabs that are half
+# empty, and their number depends on the moment of the last garbage collection: some hundred KiB
+# have been seen. A leak of the smallest possible object (8 bytes) in each of a million derivations
+# is 7 MiB; a leak of 32 bytes in each of 50,000 is 1.4 MiB.
 allowance=1024
 # MemAvailable also shrinks for other reasons: the kernel's log, the page tables of this script.
 memory_allowance=8192
@@ -27,8 +27,8 @@ if on_debug_kernel; then
 	allowance=65536 memory_allowance=131072 count=$((count / 10))
 fi
 
-# The program is on a file system of its own. A leaked reference to the open file, its directory entry or
-# its mount would keep that file system from being unmounted.
+# The program is on a file system of its own. A leaked reference to the open file, its directory
+# entry or its mount would keep that file system from being unmounted.
 mkdir /run/own
 mount -t tmpfs own /run/own
 install "$DERIVED/bin/million" /run/own/million

@@ -1,22 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# stress.sh: 64 processes derive keys, read them and destroy them in every way, and two processes read
-# /proc/keys, while the module is unloaded and loaded a hundred times (on the kernel "debug": as often as
-# possible in 150 s, at least ten times). No key ever changes, each errno is one of the possible errnos,
-# and afterwards everything is as it was before. stress-long.sh does the same five hundred times.
-# make check TESTS=stress ARGS="vm_rounds=5000 vm_seconds=3600" does up to 5000 rounds in up to an hour.
+# stress.sh: 64 processes derive keys, read them and destroy them in every way, and two processes
+# read /proc/keys, while the module is unloaded and loaded a hundred times (on the kernel "debug":
+# as often as possible in 150 s, at least ten times). No key ever changes, each errno is one of the
+# possible errnos, and afterwards everything is as it was before. stress-long.sh does the same five
+# hundred times. make check TESTS=stress ARGS="vm_rounds=5000 vm_seconds=3600" does up to 5000
+# rounds in up to an hour.
 #
 # KEYCTL_DESCRIBE while a key type's module is unloaded is a known bug of some kernels:
-# keyctl_describe_key() (security/keys/keyctl.c) looked at key->type->name without key->sem. When a module
-# is unloaded, the garbage collector sets key->type to &key_type_dead (key_garbage_collector() in gc.c,
-# "destroy_dead_key", under that semaphore), and then the module is freed, with the struct and the name in
-# it. A process that has read the old pointer, and sleeps in the allocation of kasprintf(), then reads
-# freed memory. A key type cannot prevent that: none of its code runs there. Kernel 7.3 takes key->sem, and
-# so does Debian's 6.12.117. On an older kernel, this bug may make the test fail, by KASAN.
+# keyctl_describe_key() (security/keys/keyctl.c) looked at key->type->name without key->sem. When a
+# module is unloaded, the garbage collector sets key->type to &key_type_dead
+# (key_garbage_collector() in gc.c, "destroy_dead_key", under that semaphore), and then the module
+# is freed, with the struct and the name in it. A process that has read the old pointer, and sleeps
+# in the allocation of kasprintf(), then reads freed memory. A key type cannot prevent that: none of
+# its code runs there. Kernel 7.3 takes key->sem, and so does Debian's 6.12.117. On an older kernel,
+# this bug may make the test fail, by KASAN.
 #
-# (keyctl_pkey_params_get() has a similar bug in all kernels, but only for the one instruction that checks
-# whether key->type->asym_query is NULL.)
+# (keyctl_pkey_params_get() has a similar bug in all kernels, but only for the one instruction that
+# checks whether key->type->asym_query is NULL.)
 #
 # vm: boot tpm=golden cpus=2 args="maxcpus=1" timeout=400
 # vm: long[6.12] two CPUs for most of a minute
@@ -32,9 +34,10 @@ seconds=${STRESS_SECONDS:-$(boot_word seconds 150)}
 least=$rounds
 ! on_debug_kernel || least=$((rounds / 10))
 
-# The possible outcomes of each operation. ENODEV and ENOKEY: the module is not loaded. EACCES: the key is
-# not in a keyring of the process any more, or is being destroyed. EAGAIN: too many requests wait for the
-# TPM (root=transient). EDQUOT is not possible: keys that are gone do not count in the quota.
+# The possible outcomes of each operation. ENODEV and ENOKEY: the module is not loaded. EACCES: the
+# key is not in a keyring of the process any more, or is being destroyed. EAGAIN: too many requests
+# wait for the TPM (root=transient). EDQUOT is not possible: keys that are gone do not count in the
+# quota.
 may_come='add ok ENODEV EAGAIN
 request ok ENOKEY EAGAIN EKEYREVOKED EKEYEXPIRED
 request-logon ok ENOKEY EAGAIN EKEYREVOKED EKEYEXPIRED
