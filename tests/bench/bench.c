@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * bench: what add_key(2) costs.
+ * bench: measure the time of add_key(2).
  *
  *	bench ROUNDS TYPE REQUEST
  *
- * Adds ROUNDS keys of TYPE with REQUEST as their payload to the thread keyring, and prints the
- * median and the 99th percentile of one call in nanoseconds. A REQUEST of @N is N bytes of
- * anything.
+ * Adds ROUNDS keys of TYPE with REQUEST as their payload to the thread keyring,
+ * and prints the median and the 99th percentile of one call in nanoseconds. A
+ * REQUEST of @N stands for any N bytes.
  *
- * Each key has a new name: a key of type user that is added again is only updated, which would
- * compare the making of one key with the changing of another. The keyring is emptied now and
- * then, untimed, to stay within the quota.
+ * Each key has a new name. Adding a key of type user again would only update
+ * it, and updating one type cannot be compared with making a key of the other.
+ * The keyring is emptied now and then, outside of the measured time, to stay
+ * within the quota.
  */
 #include <keyutils.h>
 #include <stdio.h>

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh: what a derived key costs, beside one of type user ("make bench"). No time is a pass or
-# a failure; that the second thousand keys take no TPM command is.
+# bench.sh: the cost of a derived key, compared with a key of type user ("make bench"). No point depends
+# on a time. One point checks that after the first key, a thousand keys take no TPM command.
 #
 # vm: boot tpm=fresh timeout=600
 # vm: boot tpm=fresh timeout=600 args="ima_policy=tcb"
-# vm: not-on[debug] it is about times
-# vm: long ten thousand of each, to be measured with nothing else on the machine
+# vm: not-on[debug] this measures times
+# vm: long ten thousand keys of each kind, to be measured on an otherwise idle machine
 
 . "$DERIVED/tests/lib/lib.sh"
 
@@ -15,18 +15,18 @@ plan_later
 rounds=${BENCH_ROUNDS:-10000}
 bench=$DERIVED/bin/bench
 
-# TPM commands that the kernel sends, whoever asks for them, by their codes: tpm_transmit() sends
-# each. Not those of others that go on all the time: IMA's TPM2_PCR_Extend (0x182; even reading
-# the trace is measured) and the random number generator's TPM2_GetRandom (0x17b).
+# The codes of all TPM commands that the kernel sends: tpm_transmit() sends each of them. Two
+# commands of other users, which are sent all the time, are left out: IMA's TPM2_PCR_Extend (0x182;
+# even reading the trace is measured) and the random number generator's TPM2_GetRandom (0x17b).
 mount_tracing
 echo 'p:tpm_command tpm_transmit cc=+6(%si):x32' >$tracing/kprobe_events
 echo 'cc != 0x82010000 && cc != 0x7b010000' >$tracing/events/kprobes/tpm_command/filter
 echo 1 >$tracing/events/kprobes/tpm_command/enable
 start_tracing() { echo >$tracing/trace; }
-# The codes, as they are in Part 2 of the specification (the probe reads them backwards).
+# Print the codes as in Part 2 of the specification (the probe reads their bytes in reverse order).
 tpm_commands() { sed -n 's/.* cc=0x\(..\)\(..\)0000$/0x\2\1/p' $tracing/trace; }
 
-# measure NAME TYPE REQUEST: a row of the table
+# measure NAME TYPE REQUEST: print a row of the table
 measure() {
 	local median p99
 	read -r median p99 < <("$bench" "$rounds" "$2" "$3")
@@ -42,7 +42,7 @@ measure() {
 start_tracing
 ok 'the module loads' load_module
 keyctl add derived first '32 path' @s >/dev/null
-# A session begins: TPM2_CreatePrimary of the null primary key, _StartAuthSession, _FlushContext.
+# The session takes TPM2_CreatePrimary of the null primary key, _StartAuthSession and _FlushContext.
 is 'the first key takes a session, TPM2_CreatePrimary, _HMAC, _FlushContext and _GetCapability' \
 	"$(tpm_commands | paste -s -d' ')" '0x0131 0x0176 0x0165 0x0131 0x0155 0x0165 0x017a'
 start_tracing

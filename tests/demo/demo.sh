@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# demo.sh: derived keys, as a story of five boots that a person can read ("make demo"): first what a
-# key depends on, then a NAS whose disk it opens, the disk stolen, and the TPM wiped.
+# demo.sh: derived keys, as a story of five boots for people to read ("make demo"): first what a key
+# depends on; then a NAS whose disk is opened by a key; the disk is stolen; and the TPM is cleared.
 #
 # vm: boot tpm=machine-a
 # vm: boot tpm=machine-a
@@ -12,20 +12,20 @@
 
 . "$DERIVED/tests/lib/lib.sh"
 
-notes=/var/demo		# on the disk, which goes from boot to boot: what held, and what to compare
+notes=/var/demo		# on the disk, which all boots have: the table, and values to compare
 mkdir -p $notes
 
 title() { printf '\n=== %s\n' "$*"; }
 step() { printf '\n  %s\n' "$*"; }
 say() { printf '      %s\n' "$@"; }
 
-# Type a command: show it, run it, show what it prints.
+# Show a command, run it, and show its output.
 type_in() {
 	printf '      # %s\n' "$*"
 	eval "$*" 2>&1 | sed 's/^/      /'
 }
 
-# held CLAIM GOT WANT / differs CLAIM GOT OTHER: a point, and a row of the table at the end.
+# held CLAIM GOT WANT, differs CLAIM GOT OTHER: a point, and a row of the table at the end.
 row() { printf '%s\t%s\n' "$1" "$2" >>$notes/table; }
 held() {
 	if is "$@"; then row yes "$1"; else row NO "$1"; fi
@@ -34,8 +34,8 @@ differs() {
 	if isnt "$@"; then row yes "$1"; else row NO "$1"; fi
 }
 
-# ask PROGRAM REQUEST: type the command that makes a key and show the key; $key is its bytes.
-# To look at a key, it must leave the kernel once: a key of real use would have "noread".
+# ask PROGRAM REQUEST: show the command that makes a key, and the key; sets $key to its bytes. The key
+# must leave the kernel for that: a key for real use would have "noread".
 ask() {
 	local id
 	printf "      # %s add derived nas '%s' @s\n" "$1" "$2"
@@ -60,9 +60,9 @@ load() {
 }
 
 # The NAS: a disk without a header, opened by a key that no program can read. On a stock kernel,
-# dm-crypt takes it from the logon twin that request_key(2) has made.
+# dm-crypt takes the key from the logon twin that request_key(2) has made.
 disk_key='64 path,noread,logon,kcv=%s nas-disk v1'
-plug_in() {	# the disk is a file on the machine's own disk, which goes from boot to boot with it
+plug_in() {	# the disk is a file on the machine's own disk, which all boots have
 	modprobe -a loop dm-crypt
 	export DM_DISABLE_UDEV=1	# there is no udev here to make /dev/mapper/nas
 	[ -e /var/disk.img ] || { head -c 32M /dev/urandom >/var/disk.img; }
@@ -80,7 +80,7 @@ open_disk() {
 close_disk() {
 	type_in 'umount /mnt; dmsetup remove nas'
 }
-# What is on the opened disk, and only if that is mounted.
+# Print the diary on the disk, but only if the disk is mounted.
 diary() { mountpoint -q /mnt && cat /mnt/diary; }
 show_contents() {
 	type_in 'mount /dev/mapper/nas /mnt && cat /mnt/diary'
@@ -99,11 +99,11 @@ case $BOOT in
 	load
 	root_check >$notes/root
 
-	step 'A key for the disk, bound to the program that asks, by its path:'
+	step 'A key for the disk, bound to the path of the program that makes the request:'
 	ask keyctl "$nas"
 	remember nas
 	echo "$kcv" >$notes/kcv
-	step 'The same program asks again:'
+	step 'The same program makes the same request again:'
 	ask keyctl "$nas"
 	held 'the same program gets the same key' "$key" "$(recall nas)"
 
@@ -112,19 +112,19 @@ case $BOOT in
 	ask /opt/keyctl "$nas"
 	differs 'a program at another path gets another key' "$key" "$(recall nas)"
 
-	step "Bound to the program's contents instead, the two are one program:"
+	step "If the key is bound to the program's contents instead, both programs are the same:"
 	ask keyctl '64 csum nas-disk v1'
 	remember csum
 	ask /opt/keyctl '64 csum nas-disk v1'
 	held 'csum: the same contents at two paths get the same key' "$key" "$(recall csum)"
 
-	step 'Another purpose, and another version, are other keys:'
+	step 'Another purpose and another version give other keys:'
 	ask keyctl '64 path ssh-host-key v1'
 	differs 'another purpose is another key' "$key" "$(recall nas)"
 	ask keyctl '64 path nas-disk v2'
 	differs 'another version is another key' "$key" "$(recall nas)"
 
-	step 'Another user asks the same:'
+	step 'Another user makes the same request:'
 	ask_as 1000 "$nas"
 	differs 'another user gets another key' "$key" "$(recall nas)"
 
@@ -134,22 +134,22 @@ case $BOOT in
 	held 'a noread key cannot be read' "$(keyctl pipe %derived:secret 2>&1)" \
 		'keyctl_read_alloc: Operation not supported'
 
-	step 'A slip in the request is an error, not another key:'
+	step 'A mistake in the request is an error, and does not give another key:'
 	type_in "printf '64 path nas-disk v1\n' | keyctl padd derived nas @s"
 	held 'a stray newline is refused' \
 		"$(printf '64 path nas-disk v1\n' | keyctl padd derived nas @s 2>&1)" 'add_key: Invalid argument'
 	title 'The NAS: a new disk is plugged in'
 	plug_in
-	step 'The key, and its twin of type logon, which dm-crypt of a stock kernel takes:'
+	step "The key, and its twin of type logon for a stock kernel's dm-crypt:"
 	open_disk '64 path,noread,logon nas-disk v1'
 	disk_kcv >$notes/disk-kcv
 	type_in 'grep -E "disk" /proc/keys | cut -c37-'
-	step 'Only now, and only once, a file system is made:'
+	step 'A file system is made now, and only once:'
 	type_in 'mkfs.ext4 -q /dev/mapper/nas && mount /dev/mapper/nas /mnt'
 	type_in 'echo "Dear diary" >/mnt/diary'
 	held 'a new disk is opened by a key that no program has seen' "$(diary)" 'Dear diary'
 	close_disk
-	step 'Without the key, the disk says nothing:'
+	step 'Without the key, the disk shows nothing:'
 	type_in 'blkid /dev/loop0; file -s /dev/loop0'
 	held 'the disk has no header and no signature' "$(blkid /dev/loop0)" ''
 	title 'Machine A is switched off. Nothing was stored.'
@@ -164,7 +164,7 @@ case $BOOT in
 	held 'after a reboot, the csum key is the same' "$key" "$(recall csum)"
 	title 'The NAS: the disk is plugged in'
 	plug_in
-	step 'The check value is noted: a wrong key would be refused before anything is opened.'
+	step 'With the check value that was noted, a wrong key would be refused before the disk is opened:'
 	# shellcheck disable=SC2059
 	open_disk "$(printf "$disk_key" "$(cat $notes/disk-kcv)")"
 	show_contents
@@ -175,18 +175,18 @@ case $BOOT in
 3)
 	title 'A thief puts the disk into machine B, which has a TPM of its own'
 	load
-	differs "another machine's root check value is another one" "$(root_check)" "$(cat $notes/root)"
+	differs 'another machine has another root check value' "$(root_check)" "$(cat $notes/root)"
 	ask keyctl "$nas"
 	differs 'another machine gets another key' "$key" "$(recall nas)"
-	step "Whoever knows the key's check value can have a wrong key refused:"
+	step "With the right key's check value in the request, a wrong key is refused:"
 	ask keyctl "64 path,kcv=$(cat $notes/kcv) nas-disk v1"
 	held 'kcv= refuses the wrong key' "$key" refused
-	step 'And the disk? With the check value that the owner noted, nothing is opened:'
+	step 'The disk: with the check value that the owner noted, nothing is opened:'
 	plug_in
 	# shellcheck disable=SC2059
 	open_disk "$(printf "$disk_key" "$(cat $notes/disk-kcv)")"
 	held 'kcv= keeps a disk from being opened with a wrong key' "$(dmsetup ls)" 'No devices found'
-	step 'Without it, what is opened is noise:'
+	step 'Without the check value, the disk is opened, but shows only noise:'
 	open_disk '64 path,noread,logon nas-disk v1'
 	type_in 'mount /dev/mapper/nas /mnt; blkid /dev/mapper/nas'
 	held 'a stolen disk is noise on another machine' "$(test -b /dev/mapper/nas && echo open; blkid /dev/mapper/nas; diary)" open
@@ -194,15 +194,15 @@ case $BOOT in
 	title 'Machine B is switched off'
 	;;
 4)
-	title 'Machine A is to be thrown away: its TPM is cleared'
+	title 'Machine A will be thrown away: its TPM is cleared'
 	load
 	ask keyctl "64 path,kcv=$(cat $notes/kcv) nas-disk v1"
-	held 'kcv= lets the right key pass' "$key" "$(recall nas)"
+	held 'kcv= accepts the right key' "$key" "$(recall nas)"
 	type_in 'tpm2_clear -T device:/dev/tpmrm0 && echo cleared'
-	step 'The module has kept its root secret since it was loaded:'
+	step 'The module still holds the root secret in memory:'
 	ask keyctl "$nas"
 	held 'after tpm2_clear, the cached root still gives the key' "$key" "$(recall nas)"
-	step 'Until it is told to forget:'
+	step 'It holds it until "forget" is written:'
 	type_in 'echo 1 >/sys/module/derived_keys/parameters/forget'
 	ask keyctl "$nas"
 	differs 'after tpm2_clear and forget, the key is gone' "$key" "$(recall nas)"
@@ -210,21 +210,21 @@ case $BOOT in
 	title 'Machine A is switched off'
 	;;
 5)
-	title 'Machine A is switched on a last time'
+	title 'Machine A is switched on for the last time'
 	load
-	differs 'after tpm2_clear and a reboot, the root is another one' "$(root_check)" "$(cat $notes/root)"
+	differs 'after tpm2_clear and a reboot, the root secret is another one' "$(root_check)" "$(cat $notes/root)"
 	ask keyctl "$nas"
 	differs 'after tpm2_clear and a reboot, the key is gone' "$key" "$(recall nas)"
-	held 'the key after the clearing is there to stay' "$key" "$(recall nas-after-clear)"
+	held 'the new key after tpm2_clear stays the same' "$key" "$(recall nas-after-clear)"
 	ask keyctl '64 csum nas-disk v1'
-	differs 'after tpm2_clear and a reboot, the csum key is gone too' "$key" "$(recall csum)"
-	step 'The disk is noise for ever, to its owner too:'
+	differs 'after tpm2_clear and a reboot, the csum key is gone, too' "$key" "$(recall csum)"
+	step 'The disk is noise for ever, even for its owner:'
 	plug_in
 	open_disk '64 path,noread,logon nas-disk v1'
 	type_in 'mount /dev/mapper/nas /mnt'
 	held 'after the TPM was cleared, the disk is noise' "$(test -b /dev/mapper/nas && echo open; blkid /dev/mapper/nas; diary)" open
 	dmsetup remove nas
-	title 'What held'
+	title 'The results'
 	awk -F'\t' '{ printf "  %-4s %s\n", $1, $2 }' $notes/table
 	;;
 esac

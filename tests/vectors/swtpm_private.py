@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A software TPM of our own, for one test at a time.
+"""A private software TPM for one test.
 
 It works on a private copy of a saved state (swtpm rewrites the file at each
-start), talks over UNIX sockets in a private directory, and goes away with the
-with statement that made it.
+start), uses UNIX sockets in a private directory, and ends with the "with"
+statement that started it.
 """
 
 import os
@@ -99,7 +99,7 @@ class Swtpm:
 
 
 class Proxy:
-    """Between tpm2-tools and @swtpm: sees, changes or delays commands.
+    """A relay between tpm2-tools and @swtpm, which sees, changes or delays commands.
 
     rule(code, command, forward) returns the response; forward(command) asks
     the TPM.
@@ -155,7 +155,7 @@ class Proxy:
                         client.sendall(self.rule(code_of(command), command, forward))
                     except OSError:
                         break
-                    except Exception as e:	# for the end of the test
+                    except Exception as e:	# raised at the end of the test
                         self.failure = e
                         break
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kdf-vectors: whether KDFa and KDFe (tpm2_kdf.c) give what tests/vectors/kdf/generate has computed.
- * It loads if they do, and says in the log how many were compared.
+ * kdf-vectors: compare KDFa and KDFe (tpm2_kdf.c) with the results of
+ * tests/vectors/kdf/generate. The module loads if all are equal, and logs how
+ * many were compared.
  *
- * KUnit is what this would be, if stock kernels had it.
+ * This would be a KUnit test if stock kernels had KUnit.
  */
 
 #include <linux/module.h>
