@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * request_fuzz: the parser of requests and the encoder of contexts, the module's own files, as a
- * program for libFuzzer. Beside what the sanitizers see, it checks that
+ * request_fuzz: the module's parser of requests and its encoder of contexts, as
+ * a program for libFuzzer. In addition to the checks of the sanitizers, it
+ * checks that
  *
- *	- what is taken can be written down in one way only, and is then taken as the same;
- *	- what is encoded has the length that was foretold, and another reader finds in it just
- *	  what went in: so no two contexts have the same encoding.
+ *	- an accepted request can be written in one way only (except for the
+ *	  order of its options), and then parses to the same result;
+ *	- an encoding has the predicted length, and another decoder gets exactly
+ *	  the encoded values from it: so no two contexts have the same encoding.
  */
 
 #include <stdio.h>
@@ -17,7 +19,7 @@
 #define DIE(what)	do { fprintf(stderr, "request_fuzz: %s\n", what); abort(); } while (0)
 #define EXPECT(cond)	do { if (!(cond)) DIE("not so: " #cond); } while (0)
 
-/* The request as it is written when written plainly. */
+/* Write the request in its plain form. */
 static size_t write_request(const struct derived_request *req, char *out, size_t size)
 {
 	const char *separator = " ";
@@ -45,7 +47,7 @@ static void check_request(const u8 *data, size_t len)
 {
 	struct derived_request req, again;
 	char text[512];
-	u8 *copy = malloc(len ? len : 1);	/* of its own, for AddressSanitizer to see its end */
+	u8 *copy = malloc(len ? len : 1);	/* exact, for AddressSanitizer */
 	size_t n;
 	int err;
 
@@ -62,7 +64,9 @@ static void check_request(const u8 *data, size_t len)
 		EXPECT(!req.mixin || (req.mixin >= copy && req.mixin + req.mixin_len == copy + len));
 
 		n = write_request(&req, text, sizeof(text));
-		/* Only the order of the options may have been another one. */
+		/*
+		 * The plain form may differ in the order of the options only.
+		 */
 		EXPECT(n == len);
 		EXPECT(!derived_parse(text, n, &again));
 		EXPECT(again.length == req.length && again.options == req.options && again.kcv == req.kcv &&
@@ -73,7 +77,7 @@ static void check_request(const u8 *data, size_t len)
 	free(copy);
 }
 
-/* Reads a record of the tag that is wanted, if that is the next one. */
+/* Reads the next record, if it has this tag. */
 static bool take_record(const u8 **p, const u8 *end, u8 tag, const u8 **value, size_t *len)
 {
 	if (*p == end || (*p)[0] != tag)

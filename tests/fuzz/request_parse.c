@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * request_parse: derived_request.c as a filter, for tests/fuzz/agree to compare
- * derived-keys-recover with. Reads requests, each after its length (32 bits, little endian); writes
- * a line for each: the errno's name, or length, options, check value and length of the mixin.
+ * request_parse: derived_request.c as a filter: tests/fuzz/agree compares it
+ * with derived-keys-recover. It reads requests, each after its length (32 bits,
+ * little endian), and writes a line for each: the name of the errno; or the
+ * length, the options, the check value and the length of the mixin.
  */
 
 #include <stdio.h>
@@ -18,7 +19,7 @@ int main(void)
 	int err;
 
 	while (fread(&len, sizeof(len), 1, stdin) == 1) {
-		data = malloc(len ? len : 1);	/* of its own, for AddressSanitizer to see its end */
+		data = malloc(len ? len : 1);	/* exact, for AddressSanitizer */
 		if (!data || fread(data, 1, len, stdin) != len)
 			return 1;
 		err = derived_parse(data, len, &req);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of derived_kdf.c: key format 1. What it must compute was computed
- * by others (tests/kunit/generate).
+ * KUnit tests of derived_kdf.c: key format 1. The expected values were computed
+ * independently (tests/kunit/generate).
  */
 
 #include <kunit/test.h>
@@ -11,7 +11,7 @@
 #include "../../derived_kdf.h"
 #include "vectors.h"
 
-/* The longest that a test here encodes. */
+/* The longest encoding in these tests. */
 #define ENCODED_MAX	128
 
 static void encode(struct kunit *test, const struct derived_context *context,
@@ -19,7 +19,7 @@ static void encode(struct kunit *test, const struct derived_context *context,
 {
 	*len = derived_context_size(context);
 	KUNIT_ASSERT_LE(test, *len, (size_t)ENCODED_MAX);
-	/* Behind what it may write, in front of what it may not. */
+	/* Bytes after the encoding must stay as they are. */
 	memset(out, 0xa5, ENCODED_MAX);
 	derived_context_encode(context, out);
 	if (*len < ENCODED_MAX)
@@ -42,7 +42,7 @@ static void expect_encoding(struct kunit *test,
 #define EXPECT_ENCODING(test, context, want) \
 	expect_encoding(test, context, (const u8 *)(want), sizeof(want) - 1)
 
-/* As Documentation/format.rst has it; a record that is absent leaves nothing. */
+/* As in Documentation/format.rst. An absent record takes no bytes. */
 static void context_test(struct kunit *test)
 {
 	static const u8 digest[SHA256_DIGEST_SIZE] = "0123456789abcdef0123456789abcdef";
@@ -76,7 +76,7 @@ static void context_test(struct kunit *test)
 			"\x07\0\x06nas v1");
 }
 
-/* No two of these have the same encoding: each differs from each. */
+/* No two of these contexts have the same encoding. */
 static void ambiguity_test(struct kunit *test)
 {
 	static const u8 digest[2][SHA256_DIGEST_SIZE] = { "a", "b" };
@@ -85,7 +85,9 @@ static void ambiguity_test(struct kunit *test)
 		  .mixin = (const u8 *)"bc", .mixin_len = 2 },
 		{ .length = 32, .path = "/ab", .path_len = 3,
 		  .mixin = (const u8 *)"c", .mixin_len = 1 },
-		/* The path ends in what a record of the mixin looks like. */
+		/*
+		 * The path ends in bytes that look like a record of the mixin.
+		 */
 		{ .length = 32, .path = "/a\x07\0\x02" "bc", .path_len = 7 },
 		{ .length = 32, .path = "/a", .path_len = 2 },
 		{ .length = 32, .mixin = (const u8 *)"/a", .mixin_len = 2 },
@@ -147,7 +149,7 @@ static void kdf_test(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, all);
 	p = all;
 	for (len = DERIVED_LENGTH_MIN; len <= DERIVED_LENGTH_MAX; len++) {
-		/* Just as long: KASAN sees one byte too many. */
+		/* Exactly as long as the key: KASAN detects a byte too many. */
 		out = kunit_kmalloc(test, len, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, out);
 		derived_kdf(&key, DERIVED_USE_KEY, context, sizeof(context),
@@ -177,7 +179,7 @@ static void check_value_test(struct kunit *test)
 						  NULL, 0), GOLDEN_ROOT_CHECK);
 }
 
-/* What the TPM computes its HMAC over. */
+/* The input of the TPM's HMAC. */
 static void root_input_test(struct kunit *test)
 {
 	KUNIT_ASSERT_EQ(test, sizeof(derived_root_input), 29);

@@ -17,14 +17,14 @@
 struct request {
 	const char *text;
 	size_t len;
-	u32 length;		/* what it says, if it is good */
+	u32 length;		/* the result, if the request is good */
 	unsigned int options;
 	u64 kcv;
 	const char *mixin;
 	int err;
 };
 
-/* Bytes, since some have a NUL within. */
+/* Bytes and their length, because some requests contain a NUL. */
 #define TEXT(s)			.text = (s), .len = sizeof(s) - 1
 #define GOOD(s, l, o, ...)	{ TEXT(s), .length = (l), .options = (o), ##__VA_ARGS__ }
 #define BAD(s, e)		{ TEXT(s), .err = (e) }
@@ -89,7 +89,7 @@ static const struct request requests[] = {
 	BAD("0x40 path", -EINVAL),
 	BAD("64k path", -EINVAL),
 	BAD("6,4 path", -EINVAL),
-	BAD("\xd9\xa3\xd9\xa2 path", -EINVAL),	/* digits, but not ours */
+	BAD("\xd9\xa3\xd9\xa2 path", -EINVAL),	/* Arabic digits */
 
 	BAD("64 noread", -EINVAL),
 	BAD("64 kcv=0123456789abcdef", -EINVAL),
@@ -134,7 +134,7 @@ static void request_test(struct kunit *test)
 	u8 *exact;
 
 	for (r = requests; r < requests + ARRAY_SIZE(requests); r++) {
-		/* Just its bytes: KASAN sees one read too many. */
+		/* Exactly the bytes: KASAN detects a read too many. */
 		exact = kunit_kmalloc(test, r->len, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, exact);
 		memcpy(exact, r->text, r->len);
@@ -155,7 +155,7 @@ static void request_test(struct kunit *test)
 	}
 }
 
-/* A request of this many bytes: "16 path " and a mixin. */
+/* Make a request of this many bytes: "16 path " and a mixin. */
 static int parse_long(struct kunit *test, size_t len)
 {
 	struct derived_request got;
@@ -180,7 +180,7 @@ static void long_request_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, parse_long(test, 1024 * 1024 - 1), -E2BIG);
 }
 
-/* Each control character, at each place of a request. */
+/* Each control character, in each place of a request. */
 static void control_character_test(struct kunit *test)
 {
 	static const char good[] = "64 path,noread a mixin";
@@ -201,7 +201,10 @@ static void control_character_test(struct kunit *test)
 	}
 }
 
-/* Every beginning of a good request is good or refused, never read past. */
+/*
+ * Each prefix of a good request is good or refused, and not read beyond its
+ * end.
+ */
 static void cut_request_test(struct kunit *test)
 {
 	static const char good[] = "64 path,kcv=0123456789abcdef,noread a mixin";
@@ -215,7 +218,10 @@ static void cut_request_test(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, exact);
 		memcpy(exact, good, len);
 		err = derived_parse(exact, len, &got);
-		/* At a word's end, or in the mixin but not behind a space. */
+		/*
+		 * Good: at the end of an option, or in the mixin but not after
+		 * a space.
+		 */
 		KUNIT_EXPECT_EQ_MSG(test, err,
 				    len == 1 ? -ERANGE :
 				    len == 7 || len == 28 || len == 35 ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What derived_request.c and derived_kdf.c need of a kernel, for a program. The
- * headers that they include lead here.
+ * The parts of the kernel that derived_request.c and derived_kdf.c need, for a
+ * user space program. The headers that they include lead here.
  */
 #ifndef FUZZ_KERNEL_H
 #define FUZZ_KERNEL_H
@@ -52,7 +52,7 @@ static inline u64 get_unaligned_be64(const void *p)
 	return __builtin_bswap64(v);
 }
 
-/* The kernel's <linux/ctype.h> knows Latin-1, as the C locale does not. */
+/* The kernel's <linux/ctype.h> classifies Latin-1; the C locale does not. */
 static inline bool isascii_(int c) { return (c & 0x80) == 0; }
 static inline bool isdigit_(int c) { return c >= '0' && c <= '9'; }
 static inline bool islower_(u8 c)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * No cryptography: what is fuzzed is what goes into it. derived_kdf.c computes with
- * something that touches each byte, so that the sanitizers see it do so.
+ * No cryptography: the fuzzer tests the input of the hash only. derived_kdf.c
+ * gets a function that reads each byte, so that the sanitizers check these
+ * reads.
  */
 #ifndef FUZZ_SHA2_H
 #define FUZZ_SHA2_H
