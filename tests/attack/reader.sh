@@ -196,7 +196,7 @@ questions_without_gates() {
 	e8 'E8 without G3 and G5'
 }
 
-# who | with the check | without it
+# attempt | with the check | without it
 expected='
 X itself|its key|its key
 E6: another program of the user, key in @u|read:EACCES|KEY

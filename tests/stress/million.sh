@@ -56,7 +56,7 @@ derivations() {
 }
 
 ok 'the module loads' load_module
-# shellcheck disable=SC2119 # nobody but root
+# shellcheck disable=SC2119 # only root
 begin_stress
 derivations cached "$count"
 is 'the log has one line about the root' "$(dmesg | grep -c '^.*derived: root check value')" 1
