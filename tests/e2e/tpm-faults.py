@@ -48,10 +48,10 @@ from tpm_messages import (  # noqa: E402
 REQUEST = b"32 path tpm-faults v1"
 EVERY_BYTE = "EVERY_BYTE" in os.environ
 
-CREATE_NULL = -CREATE_PRIMARY	# a CreatePrimary in the null hierarchy
+CREATE_NULL = -CREATE_PRIMARY	# CreatePrimary in the null hierarchy
 NAMES = {**COMMAND_NAMES, CREATE_NULL: "CreatePrimary (null)"}
 SEQUENCE = (HMAC_START, SEQUENCE_COMPLETE)	# instead of HMAC
-STARTING = (CREATE_NULL, START_SESSION)		# what an own session begins with
+STARTING = (CREATE_NULL, START_SESSION)		# the commands that begin an own session
 OBJECT, SESSION = 0x80, 0x02	# the first byte of a handle
 CREATES = {CREATE_NULL: OBJECT, START_SESSION: SESSION, CREATE_PRIMARY: OBJECT, HMAC_START: OBJECT}
 SET_LOCALITY = 0x20001000	# a command for the proxy, not for the TPM
@@ -168,7 +168,7 @@ class Vtpm(threading.Thread):
             return receive(self.socket)
 
     def left(self):
-        """The objects and sessions in the swtpm, asked for behind the kernel's back."""
+        """The objects and sessions in the swtpm. The kernel does not see this query."""
         return all_handles(self.forward)
 
     def flush(self, handles):
