@@ -69,7 +69,7 @@ static const struct exchange exchanges[SAYINGS] = {
 
 #define RESPONSE_MAX sizeof(create_primary_response)
 
-/* The fields of responses that some tests are report. */
+/* The fields of responses that some tests are about. */
 #define HANDLE_AT	TPM_HEADER_SIZE
 #define HANDLE_END	(HANDLE_AT + 4)
 #define TICKET_AT	167
