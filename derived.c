@@ -14,12 +14,12 @@
  * system over the data. So an odd request is refused; its meaning is never
  * guessed.
  *
- * All the work is done in ->preparse(), under key_types_sem only.
- * ->instantiate() is called under a mutex under which every key of the system
- * is made; trusted keys do their work there. There is no ->update(): adding a
- * key again replaces it. KEYCTL_UPDATE, like an upcall's KEYCTL_INSTANTIATE,
- * would call ->preparse() without the semaphore that makes it safe to unload
- * this module.
+ * All the work is done in ->preparse(), under key_types_sem only. Trusted keys
+ * do theirs in ->instantiate(), under the one mutex under which every key of
+ * the system is made. There is no ->update(). It is not needed: adding a key
+ * again replaces it. And with it, KEYCTL_UPDATE would call ->preparse() without
+ * the semaphore that makes it safe to unload this module. So would an upcall's
+ * KEYCTL_INSTANTIATE; that is one reason why there is no upcall.
  *
  * request_key(2) is answered here too, in the context of the process that asks.
  * A helper program in user space would run as root on behalf of any user.
@@ -83,7 +83,7 @@ static struct derived_reader *reader_of(const struct user_key_payload *payload)
 /*
  * Derives the key and its check value.
  *
- * Returns the payload, or an ERR_PTR(): what derived_root_get() says; or
+ * Returns the payload, or an ERR_PTR(): what derived_root_get() returns; or
  * -EKEYREJECTED if the check value is not the one that was asked for.
  */
 static struct user_key_payload *derive(const struct derived_request *req,
@@ -292,10 +292,10 @@ static long derived_read(const struct key *key, char *buffer, size_t buflen)
  * The possessor of a twin may use it, and so can try every algorithm of AF_ALG
  * with it. Some algorithms give a short key away: ghash all of 16 bytes,
  * hmac(poly1305) most of one half of 32 bytes, hmac(xxhash64) all of 32 bytes
- * in some 2^32 calls. An HMAC hashes a longer key first, and then only that
- * hash is learned. essiv() with a checksum gives that checksum away. On Linux
- * 6.12 all this makes 314 bits, so 198 bits of a key of 64 bytes remain
- * unknown. Documentation/threat-model.rst, "Use".
+ * in some 2^32 calls. A key that is longer than an HMAC's block is hashed
+ * first, and then only that hash is learned. essiv() with a checksum gives that
+ * checksum away. On Linux 6.12 all this makes 314 bits, so 198 bits of a key of
+ * 64 bytes remain unknown. Documentation/threat-model.rst, "Use".
  */
 #define TWIN_LENGTH_MIN	64
 
@@ -330,7 +330,7 @@ static void unlink_ours(struct key *keyring, struct key *key)
 /*
  * Makes the twin: a key of type logon with the same bytes, for consumers that
  * take this type and not ours. It is linked into the same keyring, and replaces
- * an older twin of that name.
+ * an older logon key of that name.
  *
  * The twin cannot be written: KEYCTL_UPDATE would put other bytes under a name
  * that says where they come from. Its attributes cannot be set either, because

@@ -14,7 +14,8 @@
 
 /*
  * Returns the executable of this process, to be given to fput(), or NULL.
- * get_task_exe_file() does the same, but modules may not call it.
+ * get_task_exe_file() is not exported to modules. Unlike that function, this
+ * one also returns the executable of an mm that a kernel thread uses.
  */
 static inline struct file *derived_current_exe(void)
 {

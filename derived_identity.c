@@ -6,7 +6,7 @@
  * mm->exe_file alone is no identity. An unprivileged user can set it
  * (PR_SET_MM_MAP from a user namespace, also for a process outside of it), can
  * make it print any path (a mount namespace), and can run a program with an
- * interpreter of its own choice (binfmt_misc in a user namespace). Each gate
+ * interpreter that this user wrote (binfmt_misc in a user namespace). Each gate
  * names the attacks that it closes. P1, C1 and E1 are rows of the attack table
  * in Documentation/threat-model.rst, and G0 to G6 are its numbers of the gates.
  *
@@ -14,9 +14,9 @@
  * set-id can be traced by its own user, or started with LD_PRELOAD, and then
  * asks as that program.
  *
- * The gates run in order: the cheap ones first, and all before any I/O. They
- * refuse with the same errno, so that the errno does not tell which paths
- * exist.
+ * The gates run in order: the cheap ones first. Only the anchor gate, the last
+ * one, may do I/O; hashing comes after all of them. The gates refuse with the
+ * same errno, so that the errno does not tell which paths exist.
  */
 
 #define pr_fmt(fmt) "derived: " fmt
@@ -45,7 +45,6 @@
 #include <linux/stat.h>
 #include <linux/string.h>
 #include <linux/time64.h>
-#include <linux/uidgid.h>
 #include <linux/user_namespace.h>
 
 #include "derived.h"
@@ -189,11 +188,10 @@ static int gate_user_ns(void)
 
 /*
  * The exec gate (G2): execve(2) set exe_file, in a task of the initial user
- * namespace. Only execve(2) opens a file with __FMODE_EXEC; open(2) and
- * fcntl(2) cannot set it. Closes P11, P11b, P12 (prctl(2) sets exe_file to a
- * file that was merely opened) and P11c, P13, P14 (binfmt_misc in a user
- * namespace hands out files with the flag, but with that namespace's
- * credentials).
+ * namespace. execve(2) opens the file with __FMODE_EXEC; open(2) and fcntl(2)
+ * cannot set that flag. Closes P11, P11b, P12 (prctl(2) sets exe_file to a file
+ * that was merely opened) and P11c, P13, P14 (binfmt_misc in a user namespace
+ * hands out files with the flag, but with that namespace's credentials).
  *
  * There are other ways to a descriptor with the flag. mq_open(2) and
  * TIOCGPTPEER accept any flags, but a message queue or a terminal cannot be an
@@ -234,8 +232,8 @@ static bool in_csum_fs(const char *name)
  * Whether a file system returns what was written to it: it is on a block
  * device, or in memory. A server is not trusted: it can send one content to be
  * hashed and another one to be run, and no flag tells that (C6). File systems
- * are compared by magic number and not by name, because a module chooses its
- * name freely.
+ * are compared by magic number and not by name, because a module may register a
+ * file system under any name.
  *
  * A type that requires a device does not always have one: erofs can be mounted
  * from a file, which may be on any file system. btrfs has several devices, and
@@ -329,9 +327,10 @@ static bool is_under_root(const struct file *exe, struct fs_struct *fs)
  * requires, an unprivileged process has no mount namespace and no root
  * directory of its own. But it may run a file that is mounted in the mount
  * namespace of another process of its user (P2), or that is not mounted
- * anywhere (P3). Such a file is under neither root. The first process's root
- * counts too: the executable of a program that has moved to a new mount
- * namespace is still on the mount where it was started.
+ * anywhere (P3). Such a file is neither under this process's root nor under the
+ * first process's. The latter counts because the executable of a program that
+ * has moved to a new mount namespace is still on the mount where it was
+ * started.
  */
 static bool mounted_by_privilege(const struct file *exe)
 {
@@ -383,11 +382,11 @@ static int lookup(const struct derived_identity *id, bool cached,
  * which paths exist.
  *
  * The path of a reader is looked up in memory only (@cached), because the key's
- * lock is held. Some file systems, like NFS, never answer from memory. Any file
- * system may fail to while a directory is renamed or something is mounted, and
- * the reader's user can do that at will. Then it is enough that privileged
- * processes made the mounts: the caller also compares inode and path with those
- * of the program that derived the key.
+ * lock is held. Some file systems, like NFS, never answer from memory. And any
+ * file system may fail to answer from memory while a directory is renamed or
+ * something is mounted, and the reader's user can do that at will. Then it is
+ * enough that privileged processes made the mounts: the caller also compares
+ * inode and path with those of the program that derived the key.
  */
 static int gate_anchor(const struct derived_identity *id, bool cached)
 {
@@ -519,7 +518,7 @@ static int identify_reader(const struct derived_identity *id,
 					AT_STATX_DONT_SYNC);
 		if (err == -ENOMEM)
 			return err;
-		/* Other callers may wait for this result: give one of our errnos. */
+		/* Processes that wait for the same key get this errno, too. */
 		if (err)
 			return derived_refuse(DERIVED_CAUSE_FILE, -EPERM,
 					      "stat(2) of its executable fails (errno %d)",
@@ -586,9 +585,11 @@ static int identify_file(struct derived_identity *id, bool cached)
  *
  * Context: process context, with key_types_sem held for reading; with
  * DERIVED_OPT_CSUM it reads the whole executable.
- * Return: 0; -EPERM if a gate refuses; -EFBIG if the executable is too large to
- * hash; -EAGAIN if too much is being hashed for this user; -EOPNOTSUPP if its
- * contents cannot be read; -EINTR if the process is killed meanwhile; -ENOMEM
+ * Return: 0; -EPERM if a gate refuses, if stat(2) of the executable fails, or,
+ * with csum, if it may be written while it runs; -EFBIG if the executable is
+ * too large to hash; -EAGAIN if too much is being hashed for this user;
+ * -EOPNOTSUPP if its contents cannot be read; -EINTR if the process is killed
+ * meanwhile; -ENOMEM
  */
 int derived_identify(unsigned int options, struct derived_identity *id)
 {
@@ -663,8 +664,9 @@ int derived_check_reader(const struct derived_reader *reader)
 	err = identify_process(&id);
 	/*
 	 * E8: the device number of an unmounted file system is given to the next
-	 * one. A user who mounts a copy of that file system in a namespace gets
-	 * the same inode number, too, and with FUSE any generation.
+	 * one. A user who mounts a copy of that file system, in a namespace of
+	 * the user's own, gets the same inode number, too, and with FUSE any
+	 * generation.
 	 */
 	if (!err)
 		err = gate_fs(id.exe, 0);

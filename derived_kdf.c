@@ -18,6 +18,7 @@
  * library's HMAC allocates nothing and cannot fail.
  */
 
+#include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/minmax.h>
 #include <linux/string.h>

@@ -33,7 +33,7 @@ enum derived_use {
 };
 
 /**
- * struct derived_context - what a key depends on, beside K_root
+ * struct derived_context - what a key depends on, besides K_root
  * @length:	bytes of key
  * @euid:	effective user id in the initial user namespace
  * @path:	of the executable, or NULL: the key is not bound to it

@@ -25,8 +25,8 @@
 
 /**
  * derived_may_log() - whether a line may go into the kernel log now
- * @cause:	what the line is about. Each cause has one line a minute, so that a
- *		user cannot fill the log
+ * @cause:	what the line is about. Each cause has at most one line a minute, so
+ *		that a user cannot fill the log
  *
  * Context: any.
  * Return: true if it may; then this counts as the line of this minute
@@ -45,7 +45,7 @@ bool derived_may_log(enum derived_cause cause)
 
 /**
  * derived_log() - write a line into the kernel log
- * @cause:	what the line is about. Each cause has one line a minute
+ * @cause:	what the line is about. Each cause has at most one line a minute
  * @fmt:	the message: never with bytes of a key or a digest. Check values are
  *		public
  *

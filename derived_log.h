@@ -14,13 +14,13 @@
  * Each cause has at most one line a minute. G0 to G6 are the gates of
  * Documentation/threat-model.rst.
  *
- * @DERIVED_CAUSE_CONTEXT:	G0, not a program, or a request-key helper
- * @DERIVED_CAUSE_USER_NS:	G1, not in the initial user namespace
- * @DERIVED_CAUSE_EXEC:		G2, the executable was not put there by execve(2)
- * @DERIVED_CAUSE_FS:		G3, the executable is on a file system of a user's
- * @DERIVED_CAUSE_FILE:		G4, the executable has no usable path
- * @DERIVED_CAUSE_ANCHOR:	G5, its path leads elsewhere for the first process
- * @DERIVED_CAUSE_CONTAINER:	G6, in a container
+ * @DERIVED_CAUSE_CONTEXT:	context gate (G0): not a program, or a helper
+ * @DERIVED_CAUSE_USER_NS:	user namespace gate (G1)
+ * @DERIVED_CAUSE_EXEC:		exec gate (G2): execve(2) did not set the executable
+ * @DERIVED_CAUSE_FS:		file system gate (G3): a file system of a user's
+ * @DERIVED_CAUSE_FILE:		file gate (G4): the executable has no usable path
+ * @DERIVED_CAUSE_ANCHOR:	anchor gate (G5): its path leads elsewhere
+ * @DERIVED_CAUSE_CONTAINER:	container gate (G6)
  * @DERIVED_CAUSE_CSUM:		csum: the executable may change, or cannot be read
  * @DERIVED_CAUSE_SIZE:		the executable is larger than csum_max
  * @DERIVED_CAUSE_READER:	another program's or user's key is read

@@ -81,8 +81,8 @@ static bool root_held;
 static struct derived_root held_root;
 
 /*
- * Whether a root may be held: not between a notifier and the hibernation,
- * restore or reboot that it announces.
+ * Whether a root may be held: not from a notifier until the hibernation,
+ * restore or reboot that it announces is over.
  */
 static bool may_hold = true;
 
@@ -172,7 +172,7 @@ static void fetch_work(struct work_struct *work)
 static void note_session(const struct tpm2_report *report, bool first,
 			 bool session_changed, bool null_changed)
 {
-	/* Without an own session, the name is all zero. */
+	/* Without a session of our own, the name is all zero. */
 	const bool salted = report->null_name[1];
 
 	if (report->unencrypted[0] &&
@@ -251,7 +251,10 @@ static void note_fetch(const struct fetch *fetch, unsigned int generation)
 	note_session(report, first, session_changed, null_changed);
 }
 
-/* Takes the root that another process fetched meanwhile, or fetches it. */
+/*
+ * With fetch_lock held: takes the root that another process fetched meanwhile,
+ * or fetches it.
+ */
 static int fetch_locked(struct derived_root *root)
 {
 	unsigned int generation;
@@ -291,9 +294,10 @@ static int fetch_locked(struct derived_root *root)
  * derived_root_get() - get the root secret
  * @root:	the result; the caller wipes it
  *
- * If the root is held, this function neither sleeps nor uses the TPM. Otherwise
- * it may first wait for up to TPM_WAITERS fetches of others; a fatal signal
- * ends this wait. Then it waits for its own fetch, which nothing interrupts.
+ * If the root is held, this function does not use the TPM, and sleeps only to
+ * log that expect_root= refuses. Otherwise it may first wait for up to
+ * TPM_WAITERS fetches of others; a fatal signal ends this wait. Then it waits
+ * for its own fetch, which nothing interrupts.
  *
  * Context: process context, of the process that asks, with key_types_sem held
  * for reading; may sleep.

@@ -4,8 +4,6 @@
  * or this file does.
  */
 
-#define pr_fmt(fmt) "derived: " fmt
-
 #include <linux/dcache.h>
 #include <linux/errno.h>
 #include <linux/fs.h>

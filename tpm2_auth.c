@@ -6,8 +6,8 @@
  * The first parameter of a response is encrypted by XOR obfuscation (Part 1,
  * 21.2) and not by AES-128-CFB. Every TPM has both. XOR needs only KDFa, and
  * uses all 256 bits of the session key, where AES uses 128. A kernel without
- * the TPM layer's sessions has no CFB in its crypto library. XOR does not
- * protect from changes, nor does CFB: the response's HMAC does.
+ * sessions of its own (CONFIG_TCG_TPM2_HMAC) has no CFB in its crypto library.
+ * XOR does not protect from changes, nor does CFB: the response's HMAC does.
  */
 
 #include <linux/errno.h>
@@ -49,7 +49,7 @@ static void session_hmac(const struct derived_session *session,
 	hmac_sha256_final(&hmac, out);
 }
 
-/* Computes a command's HMAC, over cpHash (Part 1, 16.7), into its place. */
+/* Computes a command's HMAC, over cpHash (Part 1, 18.7), into its place. */
 static void sign_command(struct derived_session *session, struct tpm_buf *buf)
 {
 	const __be32 command = cpu_to_be32(session->command);
@@ -75,7 +75,7 @@ struct auth_response {
 };
 
 /*
- * Verifies a response's HMAC, over rpHash (Part 1, 16.8), and keeps its nonce.
+ * Verifies a response's HMAC, over rpHash (Part 1, 18.8), and keeps its nonce.
  *
  * Returns 0 or -EBADMSG.
  */

@@ -18,7 +18,7 @@
 /**
  * enum derived_session_kind - how commands are authorized
  * @DERIVED_SESSION_PASSWORD:	by an empty password; nothing is protected
- * @DERIVED_SESSION_OWN:	by an own session: a salted HMAC session
+ * @DERIVED_SESSION_OWN:	by a session of our own: a salted HMAC session
  * @DERIVED_SESSION_KERNEL:	by the kernel's session (CONFIG_TCG_TPM2_HMAC)
  */
 enum derived_session_kind {
@@ -31,8 +31,8 @@ enum derived_session_kind {
  * struct derived_session - a session with the TPM
  * @chip:	the TPM
  * @kind:	how commands are authorized
- * @handle:	of an own session, or 0 if there is none or it has ended
- * @key:	sessionKey of an own session, as a prepared HMAC key; secret
+ * @handle:	of a session of our own, or 0 if there is none or it has ended
+ * @key:	sessionKey of a session of our own, as a prepared HMAC key; secret
  * @nonce_caller: our latest nonce
  * @nonce_tpm:	the TPM's latest nonce
  * @command:	TPM_CC of the current command

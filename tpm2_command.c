@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A command to the TPM, its response, and the errno of a failure.
+ * A command to the TPM, its response, the errno of a failure, and the report of
+ * a fetch.
  *
  * Nothing here looks at current: a worker makes the fetch, because no signal
  * can interrupt a worker (derived_root.c). Messages go into the report, and the
@@ -8,6 +9,7 @@
  */
 
 #include <kunit/static_stub.h>
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <asm/byteorder.h>
@@ -189,8 +191,8 @@ int derived_tpm_send(struct tpm_chip *chip, struct tpm_buf *buf)
  * Part 1, 18.10.
  *
  * Context: any.
- * Return: a reader of the bytes behind the header. Its @bad is set if the
- * header has a wrong size, or the return code of a failure
+ * Return: the bytes behind the header. Their .bad is set if the header has a
+ * wrong size, or the return code of a failure
  */
 struct tpm2_reader derived_tpm_response(const struct tpm_buf *buf, u16 *tag)
 {
@@ -210,11 +212,11 @@ struct tpm2_reader derived_tpm_response(const struct tpm_buf *buf, u16 *tag)
  * @capability:	TPM_CAP, the kind of properties
  * @property:	the first property
  * @count:	how many properties
- * @data:	the result: a reader of TPMS_CAPABILITY_DATA behind its TPM_CAP. That
+ * @data:	the result: TPMS_CAPABILITY_DATA behind its TPM_CAP. That
  *		is a count and, for TPM2_CAP_TPM_PROPERTIES, pairs of property and
  *		value
  *
- * Part 3, 30.2. The answer is not authenticated: an attacker on the bus may
+ * Part 3, 30.2. The response is not authenticated: an attacker on the bus may
  * have forged it.
  *
  * Context: under tpm_try_get_ops(); sleeps until the TPM answers.

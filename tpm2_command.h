@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A command to the TPM, its response, and the errno of a failure.
+ * A command to the TPM, its response, the errno of a failure, and the report of
+ * a fetch.
  *
  * "Part" is a part of the TCG's TPM 2.0 Library specification.
  */
 #ifndef _DERIVED_TPM2_COMMAND_H
 #define _DERIVED_TPM2_COMMAND_H
 
-#include <linux/bits.h>
 #include <linux/string.h>
 #include <linux/tpm.h>
 #include <linux/types.h>
@@ -29,12 +29,12 @@
  * struct tpm2_report - what a fetch tells the administrator
  * @asked:	whether there was a TPM, also if it failed
  * @session:	how the answer was protected on the bus; text
- * @null_name:	name of the null primary key that salted an own session; all zero
+ * @null_name:	name of the null primary key that salted our own session; all zero
  *		if there was none
  * @vendor:	TPM_PT_MANUFACTURER, or empty
  * @firmware:	TPM_PT_FIRMWARE_VERSION_1 and _2
- * @cause:	cause of a failure
- * @why:	reason of a failure; text
+ * @cause:	of a failure: what the line in the log is about
+ * @why:	of a failure: that line; text
  * @unencrypted: why no session protects the answer; text, empty if one does
  * @left:	handle of an object that could not be removed from the TPM, or 0
  */

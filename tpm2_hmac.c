@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The raw root secret, from the TPM: the fetch.
+ * The root secret, from the TPM: the fetch.
  *
  * The TPM makes an HMAC key out of its owner seed (TPM2_CreatePrimary with a
  * fixed template) and computes one HMAC with it (TPM2_HMAC). That HMAC is the
@@ -152,7 +152,7 @@ static int hmac_sequence(struct derived_session *session, struct tpm_buf *buf,
 		rc = take_root(&params, true, root);
 	if (!rc)
 		return 0;
-	/* The TPM removes a sequence only if this command succeeds. */
+	/* The TPM removes the sequence only if it has executed this command. */
 	derived_tpm_flush(session->chip, buf, sequence, report);
 	return derived_tpm_fail_rc(report, "TPM2_SequenceComplete", rc);
 }
@@ -177,8 +177,8 @@ static int hmac(struct derived_session *session, struct tpm_buf *buf,
 	rc = derived_auth_send(session, buf, NULL, &params);
 	/*
 	 * An error is not authenticated. A forged one gains the attacker
-	 * nothing here: the sequence uses the same session. But a kernel's
-	 * session cannot express a sequence.
+	 * nothing here: the sequence uses the same session. But the
+	 * kernel's session cannot express a sequence.
 	 */
 	if (rc == TPM_RC_COMMAND_CODE && session->kind != DERIVED_SESSION_KERNEL)
 		return hmac_sequence(session, buf, primary, root, report);
@@ -191,10 +191,10 @@ static int hmac(struct derived_session *session, struct tpm_buf *buf,
  * Asks for the TPM's vendor and firmware (TPM2_GetCapability), for the
  * administrator. The answer is only shown.
  *
- * This is also the last command of each fetch, for another reason. Some
- * interfaces of a TPM, like the CRB, keep the last response. The 83 bytes of
- * this answer overwrite the root secret there; the answer to TPM2_FlushContext
- * is too short for that.
+ * This is also the last command of each fetch that succeeds, for another
+ * reason. Some interfaces of a TPM, like the CRB, keep the last response. The
+ * 83 bytes of this answer overwrite the root secret there; the answer to
+ * TPM2_FlushContext is too short for that.
  */
 static void identify_tpm(struct tpm_chip *chip, struct tpm_buf *buf,
 			 struct tpm2_report *report)
@@ -243,7 +243,7 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
 	if (has_hmac < 0)
 		return derived_tpm_fail_rc(report, "TPM2_HMAC", has_hmac);
 
-	/* A sequence has an empty name, which a kernel's session cannot express. */
+	/* A sequence's name is empty. The kernel's session cannot express that. */
 	err = derived_session_start(&session, chip, buf, has_hmac, report);
 	if (!err) {
 		err = create_primary(&session, buf, &primary, report);

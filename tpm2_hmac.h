@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The raw root secret, from the TPM.
+ * The root secret, from the TPM: 32 bytes, as the TPM computes them.
  */
 #ifndef _DERIVED_TPM2_HMAC_H
 #define _DERIVED_TPM2_HMAC_H

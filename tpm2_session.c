@@ -4,13 +4,13 @@
  * secret from an eavesdropper on the TPM's bus.
  *
  * Stock kernels of Debian, Ubuntu and RHEL come without CONFIG_TCG_TPM2_HMAC,
- * and the TPM layer's helpers then send everything in clear. So this file has
- * an own session: an HMAC session that is salted by ECDH with the null primary
- * key, like the kernel's session. The TPM makes the null primary key out of its
- * null seed, which is new after each TPM reset. An eavesdropper does not know
- * the salt, and so not the session key. A session without a salt would protect
- * nothing: authValue is empty, so the session key could be computed from the
- * traffic on the bus.
+ * and the TPM layer's helpers then send everything in clear. So this file has a
+ * session of our own: an HMAC session that is salted by ECDH with the null
+ * primary key, like the kernel's session. The TPM makes the null primary key
+ * out of its null seed, which is new after each TPM reset. An eavesdropper does
+ * not know the salt, and so not the session key. A session without a salt would
+ * protect nothing: authValue is empty, so the session key could be computed
+ * from the traffic on the bus.
  *
  * An attacker who alters the traffic can put a key of its own in the place of
  * the null primary key, and this file cannot notice. So the log has the key's
@@ -56,7 +56,7 @@ static const char * const kind_descriptions[] = {
 };
 
 /*
- * A session of our own.
+ * Our own session.
  */
 
 #define P256_SIZE	(ECC_CURVE_NIST_P256_DIGITS * sizeof(u64))
@@ -125,7 +125,8 @@ static int take_point(const struct derived_primary *primary,
  * Through the crypto API, the secrets would pass through buffers that are never
  * wiped.
  *
- * Returns 0; -ENOMEM; or -EINVAL if @null_point is not on the curve.
+ * Returns 0 or a negative errno. -EINVAL means that @null_point is not on the
+ * curve.
  */
 static int make_salt(const struct p256_point *null_point,
 		     struct p256_point *ephemeral, u8 salt[SHA256_DIGEST_SIZE])
@@ -240,7 +241,7 @@ static bool is_unsupported(int rc)
 }
 
 /*
- * Starts an own session.
+ * Starts a session of our own.
  *
  * Returns 0; 1 if the TPM cannot, and then @report->unencrypted says why; or a
  * negative errno.
@@ -254,7 +255,7 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 	u8 salt[SHA256_DIGEST_SIZE];
 	int rc;
 
-	/* By password: there is no session yet, and nothing here is secret. */
+	/* By password: there is no session yet. An eavesdropper learns no secret. */
 	rc = derived_primary_create(session, buf, TPM2_RH_NULL, null_public,
 				    sizeof(null_public), &primary);
 	if (!rc)
@@ -307,8 +308,8 @@ static bool has_slot(struct tpm_chip *chip, struct tpm_buf *buf)
 }
 
 /*
- * Starts a kernel's session, if the kernel is built with them. If that fails,
- * the fetch fails: no own session takes its place.
+ * Starts the kernel's session, if this kernel has it (CONFIG_TCG_TPM2_HMAC). If
+ * that fails, the fetch fails: no session of our own takes its place.
  */
 static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
 			struct tpm2_report *report)
@@ -343,15 +344,16 @@ static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
  * @session:	the session; give it to derived_session_end(), also after an error
  * @chip:	the TPM
  * @buf:	buffer for commands and responses
- * @kernel_can:	whether a kernel's session can express the commands that follow
+ * @kernel_can:	whether the kernel's session can express the next commands
  * @report:	the result for the administrator: .session, .null_name, and
  *		.unencrypted if there is no session
  *
- * It is the kernel's session, if the kernel has them; else an own session; else
- * a password, but only with require_encryption=0. An active attacker on the bus
- * can force the unencrypted fallback, just as it can impersonate the null
- * primary key. By default that attacker can only make the fetch fail, before
- * any command about the root secret is sent.
+ * It is the kernel's session, if the kernel has them; else a session of our
+ * own; else a password, but only with require_encryption=0: an active attacker
+ * on the bus can force this unencrypted fallback, just as it can impersonate
+ * the null primary key. By default, an attacker that forges an error only makes
+ * the fetch fail, before any command about the root secret is sent. An attacker
+ * that replaces the null primary key is not noticed (see the top of this file).
  *
  * Context: under tpm_try_get_ops(); sleeps until the TPM answers.
  * Return: 0; -EOPNOTSUPP if no session is possible and require_encryption is

@@ -363,7 +363,7 @@ def main():
         return
     load_module("derived-keys", "root=transient")
     case()
-    same("an honest TPM gives the golden key, by an own session", outcome(), "ok")
+    same("an honest TPM gives the golden key, by the module's own session", outcome(), "ok")
     same("the commands of this fetch are as expected", case(), ([], names(OWN.steps)))
     for kind in (OWN, PASSWORD, SEQUENCE):
         unload_module()

@@ -51,7 +51,7 @@ EVERY_BYTE = "EVERY_BYTE" in os.environ
 CREATE_NULL = -CREATE_PRIMARY	# CreatePrimary in the null hierarchy
 NAMES = {**COMMAND_NAMES, CREATE_NULL: "CreatePrimary (null)"}
 SEQUENCE = (HMAC_START, SEQUENCE_COMPLETE)	# instead of HMAC
-STARTING = (CREATE_NULL, START_SESSION)		# the commands that begin an own session
+STARTING = (CREATE_NULL, START_SESSION)		# the commands that begin the module's own session
 OBJECT, SESSION = 0x80, 0x02	# the first byte of a handle
 CREATES = {CREATE_NULL: OBJECT, START_SESSION: SESSION, CREATE_PRIMARY: OBJECT, HMAC_START: OBJECT}
 SET_LOCALITY = 0x20001000	# a command for the proxy, not for the TPM
@@ -499,7 +499,7 @@ class Interposer:
         return resized(error(0) + struct.pack(">IH", SESSION << 24, len(nonce)) + nonce)
 
     def relay(self, command, forward):
-        """Part 1, 16.8, 19.6 and 21.2."""
+        """Part 1, 18.8, 19.6 and 21.2."""
         code, nonce_caller, attributes = code_of(command), command[24:56], command[56]
         self.lie = {}
         response = forward(resized(struct.pack(">HII", ST_SESSIONS, 0, code) + command[10:14] +
@@ -572,7 +572,7 @@ def honest(tpm):
     load_module()
     same("the module sends seven commands to the TPM when it is loaded", tpm.seen, FETCH)
     same("only the null primary key is made by password", tpm.by_password, [CREATE_NULL])
-    same("an honest relay gives the golden root check value, by an own session",
+    same("an honest relay gives the golden root check value, by the module's own session",
          (status("root check"), session()), (GOLDEN, "ok"))
     del tpm.seen[:]
     same("no TPM command is sent for ten keys from a cached root",
@@ -605,7 +605,7 @@ def honest(tpm):
 
 def without_session(tpm):
     """
-    A TPM that cannot have an own session, or an attacker who forges that answer: the commands that are
+    A TPM that cannot have the module's own session, or an attacker who forges that answer: the commands that are
     sent by default and with require_encryption=0, and the lines in the log.
     """
     for code, rc, sent in ((CREATE_NULL, 0x2c4, IN_CLEAR), (START_SESSION, 0x2d6, FETCH)):
@@ -652,7 +652,7 @@ def without_session(tpm):
               f"its bus unencrypted", f"derived: {reason}The root secret crossed the TPM's bus in "
               "clear, as require_encryption=0 allows"])
         same(f"{desc}: nothing is left in it", tpm.left(), [])
-        same(f"{desc} at first, but can after forget, is asked in an own session even with "
+        same(f"{desc} at first, but can after forget, is asked in the module's own session even with "
              "require_encryption=0", outcome(), "ok")
     use(tpm, OWN)
 
@@ -881,7 +881,7 @@ LONG = ("unique", "x", "y", "PCR digest", "creation hash", "ticket digest", "nam
 
 def flips(tpm, layout, mask, without=()):
     """
-    Change each byte. In an own session, change every fourth byte of the long fields in the less
+    Change each byte. In the module's own session, change every fourth byte of the long fields in the less
     important answers: those that neither the session nor the root secret depends on.
     """
     may_pass = tpm.kind.may_pass.get(layout.code, {})
@@ -1017,7 +1017,7 @@ def replays(tpm, layouts, root):
              ("EOPNOTSUPP", True, False))
     tpm.rules = {}
     use(tpm, PASSWORD)
-    same("without an own session, the root secret crosses the bus",
+    same("without the module's own session, the root secret crosses the bus",
          (outcome(), any(root in m for m in tpm.traffic)), ("in clear", True))
     use(tpm, OWN)
     tpm.rules = {HMAC: refusal(RC_COMMAND_CODE)}
@@ -1053,7 +1053,7 @@ def replays(tpm, layouts, root):
 
 def interposed(tpm, layouts, root):
     """
-    An attacker on the TPM's bus can be in the middle of an own session
+    An attacker on the TPM's bus can be in the middle of the module's own session
     (Documentation/threat-model.rst). This attacker learns the root secret, and can give another one; but
     no answer that the attacker signs does more harm.
     """

@@ -105,7 +105,7 @@ def resets():
     check("before the resets, all requests get the golden key", came["a"])
     check("during 15 resets, requests get the golden key or EIO", came["b"], must=["ok", "EIO"])
     check("after the resets, all requests get the golden key", came["c"])
-    same("an own session gives the golden key, and nothing is left in the TPM",
+    same("the module's own session gives the golden key, and nothing is left in the TPM",
          (outcome(), case()[0]), ("ok", []))
     said = [line.split(" 000b")[0] for line in klog()[lines:]
             if "null primary key" in line or "no encrypted session" in line]
@@ -171,7 +171,7 @@ def suspend(root):
     point(f"{root}: the machine was suspended", [] if slept.endswith(" s") else [slept])
     for phase, when in (("a", "before"), ("b", "while"), ("c", "after")):
         check(f"{root}: {when} the machine is suspended, all requests get the golden key", came[phase])
-    same(f"{root}: afterwards an own session gives the golden key, and nothing is left in the TPM",
+    same(f"{root}: afterwards the module's own session gives the golden key, and nothing is left in the TPM",
          (outcome(), case()[0]), ("ok", []))
     same(f"{root}: the null primary key is the same", status("null primary"), null_primary)
 
@@ -205,7 +205,7 @@ def main():
     stop_random_generator()
     load_module("derived-keys", "root=transient")
     case()
-    same("an honest TPM gives the golden key, by an own session", outcome(), "ok")
+    same("an honest TPM gives the golden key, by the module's own session", outcome(), "ok")
     resets()
     not_started()
     suspend("transient")

@@ -89,7 +89,7 @@ static const struct request requests[] = {
 	BAD("0x40 path", -EINVAL),
 	BAD("64k path", -EINVAL),
 	BAD("6,4 path", -EINVAL),
-	BAD("\xd9\xa3\xd9\xa2 path", -EINVAL),	/* Arabic digits */
+	BAD("\xd9\xa3\xd9\xa2 path", -EINVAL),	/* Arabic-Indic digits */
 
 	BAD("64 noread", -EINVAL),
 	BAD("64 kcv=0123456789abcdef", -EINVAL),
@@ -155,7 +155,7 @@ static void request_test(struct kunit *test)
 	}
 }
 
-/* Make a request of this many bytes: "16 path " and a mixin. */
+/* Parses a request of this many bytes: "16 path " and a mixin. */
 static int parse_long(struct kunit *test, size_t len)
 {
 	struct derived_request got;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the fetch: each response of the TPM is changed in every place, one
- * place at a time. tpm2_hmac.c includes this file.
+ * KUnit tests of the fetch: each response of the TPM is changed in every place,
+ * one place at a time. tpm2_hmac.c includes this file.
  *
- * The recorded responses (vectors.h) are swtpm's, of a fetch without a session, as
- * it is with require_encryption=0. With a session no two fetches are alike:
+ * The recorded responses (vectors.h) are swtpm's, of a fetch without a session,
+ * as it is with require_encryption=0. With a session no two fetches are alike:
  * tests/e2e/tpm-faults.sh changes their responses.
  */
 
@@ -58,13 +58,13 @@ static const struct length_field get_capability_lengths[] = { { 2, 4 }, { 15, 4 
 	.nr_lengths = ARRAY_SIZE(what##_lengths),			\
 }
 
-enum { SAY_CREATE_PRIMARY, SAY_HMAC, SAY_FLUSH, SAY_GET_CAPABILITY, SAYINGS };
+enum { CMD_CREATE_PRIMARY, CMD_HMAC, CMD_FLUSH, CMD_GET_CAPABILITY, COMMANDS };
 
-static const struct exchange exchanges[SAYINGS] = {
-	[SAY_CREATE_PRIMARY] = EXCHANGE(create_primary),
-	[SAY_HMAC] = EXCHANGE(hmac),
-	[SAY_FLUSH] = EXCHANGE(flush),
-	[SAY_GET_CAPABILITY] = EXCHANGE(get_capability),
+static const struct exchange exchanges[COMMANDS] = {
+	[CMD_CREATE_PRIMARY] = EXCHANGE(create_primary),
+	[CMD_HMAC] = EXCHANGE(hmac),
+	[CMD_FLUSH] = EXCHANGE(flush),
+	[CMD_GET_CAPABILITY] = EXCHANGE(get_capability),
 };
 
 #define RESPONSE_MAX sizeof(create_primary_response)
@@ -81,7 +81,7 @@ static const struct exchange exchanges[SAYINGS] = {
 
 /**
  * struct bent - a recorded response, changed in one place
- * @which:	SAY_*
+ * @which:	CMD_*
  * @how:	the kind of change, in words
  * @at:		where: the number of a byte, or a length
  * @len:	bytes of @data
@@ -108,14 +108,14 @@ static bool changes(const struct bent *bent, size_t begin, size_t end)
 	       bent->at >= begin && bent->at < end;
 }
 
-/* Whether the change cannot be noticed: nothing is known of that field before. */
+/* Whether the module cannot notice: the field's value is not known before. */
 static bool may_pass(const struct bent *bent)
 {
 	switch (bent->which) {
-	case SAY_CREATE_PRIMARY:
+	case CMD_CREATE_PRIMARY:
 		return changes(bent, TICKET_AT, TICKET_END) ||
 		       changes(bent, 269, 270);	/* session attributes */
-	case SAY_HMAC:
+	case CMD_HMAC:
 		return changes(bent, DIGEST_AT, DIGEST_END) ||
 		       changes(bent, 50, 51);	/* session attributes */
 	default:
@@ -126,7 +126,7 @@ static bool may_pass(const struct bent *bent)
 /* Whether the response hides the handle, so that nothing can be flushed. */
 static bool hides_object(const struct bent *bent)
 {
-	return bent->which == SAY_CREATE_PRIMARY &&
+	return bent->which == CMD_CREATE_PRIMARY &&
 	       (bent->len < HANDLE_END || !header_is_right(bent) ||
 		changes(bent, 2, HANDLE_END));
 }
@@ -140,7 +140,7 @@ struct fake_tpm {
 	u8 tail;		/* what is in the buffer behind a response */
 	int objects;		/* created and not flushed */
 	unsigned int refused_sessions;
-	unsigned int said[SAYINGS];
+	unsigned int sent[COMMANDS];
 };
 
 static int fake_send(struct tpm_chip *chip, struct tpm_buf *buf)
@@ -153,7 +153,7 @@ static int fake_send(struct tpm_chip *chip, struct tpm_buf *buf)
 	size_t len;
 	int rc;
 
-	/* Refuse the null primary key, so that there is no own session. */
+	/* Refuse the null primary key, so that there is no session of our own. */
 	if (get_unaligned_be32(buf->data + 6) == TPM2_CC_CREATE_PRIMARY &&
 	    get_unaligned_be32(buf->data + TPM_HEADER_SIZE) == TPM2_RH_NULL) {
 		tpm->refused_sessions++;
@@ -161,22 +161,22 @@ static int fake_send(struct tpm_chip *chip, struct tpm_buf *buf)
 	}
 
 	while (memcmp(buf->data + 6, e->command + 6, 4))
-		if (++e == exchanges + SAYINGS) {
+		if (++e == exchanges + COMMANDS) {
 			KUNIT_FAIL(test, "sent a command that is not expected");
 			return 0x143;
 		}
-	tpm->said[e - exchanges]++;
+	tpm->sent[e - exchanges]++;
 
 	KUNIT_EXPECT_EQ(test, buf->length, e->command_len);
 	knows_handle = !memcmp(buf->data + TPM_HEADER_SIZE,
 			       e->command + TPM_HEADER_SIZE, 4);
 	if (knows_handle)
 		KUNIT_EXPECT_MEMEQ(test, buf->data, e->command, e->command_len);
-	if (e == &exchanges[SAY_CREATE_PRIMARY])
+	if (e == &exchanges[CMD_CREATE_PRIMARY])
 		tpm->objects++;
-	if (e == &exchanges[SAY_HMAC] && !knows_handle)
+	if (e == &exchanges[CMD_HMAC] && !knows_handle)
 		return TPM_RC_H0;
-	if (e == &exchanges[SAY_FLUSH]) {
+	if (e == &exchanges[CMD_FLUSH]) {
 		if (!knows_handle)
 			return TPM_RC_HANDLE_1;
 		tpm->objects--;
@@ -208,7 +208,7 @@ static int never_send(struct tpm_chip *chip, struct tpm_buf *buf)
 }
 
 /*
- * The fake TPM cannot answer the kernel's own sessions (CONFIG_TCG_TPM2_HMAC). On
+ * The fake TPM cannot answer in the kernel's session (CONFIG_TCG_TPM2_HMAC). On
  * such a kernel this function takes the place of fetch_from().
  */
 static int fetch_without_kernel(struct tpm_chip *chip, struct tpm_buf *buf,
@@ -245,7 +245,7 @@ static int fetch_with(struct kunit *test, struct fake_tpm *tpm,
 	tpm->bent = bent;
 	tpm->objects = 0;
 	tpm->refused_sessions = 0;
-	memset(tpm->said, 0, sizeof(tpm->said));
+	memset(tpm->sent, 0, sizeof(tpm->sent));
 	memset(report, 0, sizeof(*report));
 	memset(root, UNTOUCHED, DERIVED_ROOT_SIZE);
 
@@ -289,8 +289,8 @@ static void honest_test(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, fetch_with(test, tpm, NULL, root, &report), 0);
 	KUNIT_EXPECT_MEMEQ(test, root, golden_root, sizeof(root));
-	for (i = 0; i < SAYINGS; i++)
-		KUNIT_EXPECT_EQ_MSG(test, tpm->said[i], 1, "%s",
+	for (i = 0; i < COMMANDS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, tpm->sent[i], 1, "%s",
 				    exchanges[i].name);
 	KUNIT_EXPECT_EQ(test, tpm->objects, 0);
 	KUNIT_EXPECT_EQ(test, tpm->refused_sessions, 1);
@@ -314,8 +314,8 @@ static void in_clear_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fetch_with(test, tpm, NULL, root, &report),
 			-EOPNOTSUPP);
 	KUNIT_EXPECT_NULL(test, memchr_inv(root, UNTOUCHED, sizeof(root)));
-	for (i = 0; i < SAYINGS; i++)
-		KUNIT_EXPECT_EQ_MSG(test, tpm->said[i], 0, "%s",
+	for (i = 0; i < COMMANDS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, tpm->sent[i], 0, "%s",
 				    exchanges[i].name);
 	KUNIT_EXPECT_EQ(test, tpm->refused_sessions, 1);
 	KUNIT_EXPECT_EQ(test, report.cause, DERIVED_CAUSE_SESSION);
@@ -326,7 +326,10 @@ static void in_clear_test(struct kunit *test)
 				  "%s", report.why);
 }
 
-/* A whole fetch with one bent response: it fails, and leaves nothing behind. */
+/*
+ * Makes a fetch with one bent response, and checks its result: it fails, unless
+ * may_pass(); and no object is left, unless hides_object().
+ */
 static void expect_of_bent(struct kunit *test, const struct bent *bent)
 {
 	struct fake_tpm *tpm = test->priv;
@@ -356,7 +359,7 @@ static void expect_of_bent(struct kunit *test, const struct bent *bent)
 		KUNIT_EXPECT_TRUE_MSG(test, may_pass(bent), "%s, %s %zu: passed",
 				      exchanges[bent->which].name, bent->how,
 				      bent->at);
-		was_digest = bent->which == SAY_HMAC &&
+		was_digest = bent->which == CMD_HMAC &&
 			     changes(bent, DIGEST_AT, DIGEST_END);
 		KUNIT_EXPECT_EQ(test, !memcmp(root[0], golden_root,
 					      sizeof(root[0])), !was_digest);
@@ -364,8 +367,8 @@ static void expect_of_bent(struct kunit *test, const struct bent *bent)
 	case -EIO:
 	case -EACCES:
 	case -EAGAIN:
-		KUNIT_EXPECT_TRUE_MSG(test, bent->which == SAY_CREATE_PRIMARY ||
-				      bent->which == SAY_HMAC,
+		KUNIT_EXPECT_TRUE_MSG(test, bent->which == CMD_CREATE_PRIMARY ||
+				      bent->which == CMD_HMAC,
 				      "%s, %s %zu: errno %d",
 				      exchanges[bent->which].name, bent->how,
 				      bent->at, -err[0]);
@@ -384,9 +387,9 @@ static void expect_of_bent(struct kunit *test, const struct bent *bent)
 static const struct {
 	size_t at;
 	size_t end;
-} parameters[SAYINGS] = {
-	[SAY_CREATE_PRIMARY] = { HANDLE_END + 4, 267 },
-	[SAY_HMAC] = { TPM_HEADER_SIZE + 4, DIGEST_END },
+} parameters[COMMANDS] = {
+	[CMD_CREATE_PRIMARY] = { HANDLE_END + 4, 267 },
+	[CMD_HMAC] = { TPM_HEADER_SIZE + 4, DIGEST_END },
 };
 
 /* Cuts the parameters short, and makes all sizes right again. */
@@ -420,7 +423,7 @@ static void bent_response_test(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, bent);
 	test->priv = make_tpm(test);
 
-	for (bent->which = 0; bent->which < SAYINGS; bent->which++) {
+	for (bent->which = 0; bent->which < COMMANDS; bent->which++) {
 		e = &exchanges[bent->which];
 
 		/* Cut short, and with its size made right. */
@@ -478,8 +481,8 @@ static void bent_response_test(struct kunit *test)
 }
 
 /*
- * A TPM whose list of commands contradicts the specification gets no command: the
- * kernel's sessions believe that list.
+ * A TPM whose list of commands contradicts the specification gets no command:
+ * the kernel's sessions believe that list.
  */
 static void odd_commands_test(struct kunit *test)
 {

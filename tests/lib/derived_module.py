@@ -61,7 +61,7 @@ def add_key(desc, request, kind=b"derived", keyring=SESSION_KEYRING):
 
 def session():
     """
-    The kind of session by which the last root secret came: "ok" for an own session, "in clear" for a password
+    The kind of session by which the last root secret came: "ok" for the module's own session, "in clear" for a password
     session, "kernel's" for a session of the kernel's.
     """
     return {"own": "ok", "password": "in clear",

@@ -27,8 +27,6 @@ typedef uint32_t __be32;
 #define min_t(type, a, b)	((type)(a) < (type)(b) ? (type)(a) : (type)(b))
 #define cpu_to_be32(x)		__builtin_bswap32(x)
 #define memzero_explicit(p, n)	memset(p, 0, n)
-#define __printf(a, b)		__attribute__((format(printf, a, b)))
-#define __cold
 #define noinline		__attribute__((noinline))
 #define __nonstring
 
