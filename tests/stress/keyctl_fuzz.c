@@ -126,12 +126,12 @@ static void wrong(const char *fmt, ...)
 #define KCV	8
 #define LOGON_OPTION	16
 
-static int is(const char *s, size_t len, const char *word)
+static int is(const char *s, size_t len, const char *text)
 {
-	return len == strlen(word) && !memcmp(s, word, len);
+	return len == strlen(text) && !memcmp(s, text, len);
 }
 
-static int word_of(const char *s, size_t len)
+static int option_of(const char *s, size_t len)
 {
 	size_t i;
 
@@ -181,7 +181,7 @@ static int request_errno(const char *s, size_t len, int *options)
 	const char *end = s + len, *p, *comma;
 	long value = 0;
 	size_t i;
-	int word;
+	int option;
 
 	*options = 0;
 	if (!len)
@@ -214,10 +214,10 @@ static int request_errno(const char *s, size_t len, int *options)
 		comma = memchr(s, ',', p - s);
 		if (!comma)
 			comma = p;
-		word = word_of(s, comma - s);
-		if (!word || (*options & word))
+		option = option_of(s, comma - s);
+		if (!option || (*options & option))
 			return EINVAL;
-		*options |= word;
+		*options |= option;
 		if (comma == p)
 			break;
 	}
@@ -382,7 +382,7 @@ static char *any_type(void)
  */
 static size_t any_request(char *to)
 {
-	static const char *const words[] = {
+	static const char *const some[] = {
 		"path", "csum", "noread", "logon", "kcv=0123456789abcdef", "kcv=", "kcv=0123456789ABCDEF",
 		"verity", "", "path ", "Path", "kcv=0123456789abcdef0",
 	};
@@ -403,9 +403,9 @@ static size_t any_request(char *to)
 	else
 		len = sprintf(to, "%s", PICK(numbers));
 	len += sprintf(to + len, "%s", chance(97) ? " " : "  ");
-	len += sprintf(to + len, "%s", words[chance(85) ? pick(2) : pick(12)]);
+	len += sprintf(to + len, "%s", some[chance(85) ? pick(2) : pick(12)]);
 	for (i = pick(4); i > 1; i--)
-		len += sprintf(to + len, ",%s", words[chance(80) ? pick(4) : pick(12)]);
+		len += sprintf(to + len, ",%s", some[chance(80) ? pick(4) : pick(12)]);
 	if (chance(40))
 		len += sprintf(to + len, "%s", PICK(mixins));
 	if (chance(5)) {

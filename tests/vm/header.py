@@ -71,8 +71,6 @@ class Problem(Exception):
 class Boot:
     """A "# vm: boot" line."""
 
-    """A "# vm: boot" line."""
-
     def __init__(self, tpm, args="", timeout=TIMEOUT, cpus=1, init="", initrd="", proxy="",
                  memory=MEMORY, image=""):
         self.tpm, self.args, self.timeout, self.cpus = tpm, args, int(timeout), int(cpus)
@@ -90,8 +88,6 @@ class Boot:
 
 
 class Test:
-    """A test script and its header."""
-
     """A test script and its header."""
 
     def __init__(self, path):
