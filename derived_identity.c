@@ -129,7 +129,7 @@ enum gate {
 /* For the attack suite: which attacks succeed without a gate? */
 static unsigned int gates_off;
 module_param(gates_off, uint, 0644);
-MODULE_PARM_DESC(gates_off, "TEST BUILD: bit N switches gate GN off, bit 7 the check of who reads");
+MODULE_PARM_DESC(gates_off, "TEST BUILD: bit N switches gate GN off, bit 7 the check of the reader");
 MODULE_INFO(derived_test_build, "its gates can be switched off. Never install it.");
 
 static bool gate_is_on(enum gate gate)
@@ -166,7 +166,7 @@ static int gate_context(void)
 				      "not a program (G0)");
 	if (current_cred()->request_key_auth)
 		return derived_refuse(DERIVED_CAUSE_CONTEXT, -EPERM,
-				      "acts for somebody else's request_key() (G0)");
+				      "acts for another process's request_key() (G0)");
 	return 0;
 }
 
@@ -258,7 +258,7 @@ static int gate_sb(const struct super_block *sb, unsigned int options)
 				      sb->s_type->name);
 	if ((options & DERIVED_OPT_CSUM) && !keeps_contents(sb))
 		return derived_refuse(DERIVED_CAUSE_FS, -EPERM,
-				      "csum: nobody vouches for contents on %s (G3, see csum_fs=)",
+				      "csum: nothing guarantees the contents on %s (G3, see csum_fs=)",
 				      sb->s_type->name);
 	return 0;
 }
@@ -703,7 +703,7 @@ int derived_identity_init(void)
 		return -ENOMEM;
 	get_random_bytes(&path_key, sizeof(path_key));
 #ifdef DERIVED_TEST_GATES
-	pr_alert("TEST BUILD: whoever is root can switch off each check of who asks\n");
+	pr_alert("TEST BUILD: root can switch off each check of the caller\n");
 #endif
 	return 0;
 }

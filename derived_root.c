@@ -186,8 +186,8 @@ static void note_session(const struct tpm2_report *report, bool first,
 			null_changed ? "changed to" : "is",
 			(int)sizeof(report->null_name), report->null_name,
 			null_changed ?
-			"the TPM was reset (as by hibernation), or somebody is on its bus" :
-			"certify it to know that nobody is on its bus");
+			"the TPM was reset (as by hibernation), or an attacker is on its bus" :
+			"certify it to know that no attacker is on its bus");
 }
 
 /*

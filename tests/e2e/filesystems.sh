@@ -143,7 +143,7 @@ in_files() {
 	is 'erofs: a file is mounted' "$(findmnt -n -o FSTYPE,SOURCE $at)" "erofs $data/erofs"
 	klog_mark
 	is 'erofs in a file: only path is served' "$(keys $x)" "$path_alone"
-	like 'erofs in a file: the log says why' "$(klog)" '^derived: .*csum: nobody vouches for contents on erofs \(G3'
+	like 'erofs in a file: the log says why' "$(klog)" '^derived: .*csum: nothing guarantees the contents on erofs \(G3'
 	mount --move $at $lower
 	mount -t overlay -o lowerdir=$lower:$data/layers overlay $at
 	is 'overlay over erofs in a file: only path is served' "$(keys $x)" "$path_alone"

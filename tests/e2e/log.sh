@@ -110,7 +110,7 @@ ok 1'
 	END
 	chmod 755 /root/helper
 	is 'request_key of type user is served by a helper' "$(keyctl print "$(keyctl request2 user derived-test x @s)")" served
-	refused 'a request-key helper' "$(cat /run/helper)" "$bin/disguise" EPERM 0 "acts for somebody else's request_key\(\) \(G0\)"
+	refused 'a request-key helper' "$(cat /run/helper)" "$bin/disguise" EPERM 0 "acts for another process's request_key\(\) \(G0\)"
 	like 'the helper may add other keys' "$(cat /run/helper-user)" '^[0-9]+$'
 	/root/helper 0 0 2>/dev/null
 	is 'the same helper is served when it acts for itself' "$(tail -n 1 /run/helper)" "ok $many"

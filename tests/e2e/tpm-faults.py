@@ -1069,7 +1069,7 @@ def interposed(tpm, layouts, root):
          (status("null primary"), null_primary != attacker.name.hex()), (attacker.name.hex(), True))
     same("the log says that the null primary key changed", klog()[lines:],
          [f"derived: the name of the TPM's null primary key changed to {attacker.name.hex()}: the TPM "
-          "was reset (as by hibernation), or somebody is on its bus"])
+          "was reset (as by hibernation), or an attacker is on its bus"])
     layouts = layouts[PASSWORD]
     tpm.rules = {HMAC: flip(layouts[HMAC]["digest"][0], 0x01)}
     same("an interposer can give another root", outcome(), "other root")
