@@ -189,6 +189,7 @@ process_1() {
 	ok 'there is another root directory' mount -t overlay \
 		-o "lowerdir=/,upperdir=$root.upper,workdir=$root.work" overlay $root
 	cp "$bin/x" /root/moved
+	load_module
 	is 'in a chroot a program is refused' "$(chroot $root /root/moved '32 path')" 'x EPERM'
 	is 'process 1 moves to another root directory' "$("$bin/process-1" $unshare:$CLONE_FS $chroot:$root 2>&1)" $'0\n0'
 	reload
@@ -196,7 +197,12 @@ process_1() {
 	says 'the log says that process 1 has moved' 0 /root/moved \
 		'process 1 has another root directory than the kernel gave it, so its programs look like those of a container \(G6\)'
 	is 'process 1 moves back' "$("$bin/process-1" $chdir:.. $chroot:. $chdir:/root 2>&1)" $'0\n0\n0'
-	like 'programs are served again' "$(/root/moved '32 path')" '^x [0-9a-f]{64}$'
+	# Linux 7.3 gives up the first root directory when process 1 leaves its fs_struct, and says so.
+	if dmesg | grep -q 'VFS: Pid 1 stopped sharing filesystem state'; then
+		is 'programs are refused until the next boot' "$(/root/moved '32 path')" 'x EPERM'
+	else
+		like 'programs are served again' "$(/root/moved '32 path')" '^x [0-9a-f]{64}$'
+	fi
 	umount $root
 }
 
@@ -361,8 +367,8 @@ case $BOOT in
 	timed unreadable
 	timed a_minute_later
 	timed replaced
-	timed process_1
 	timed no_secret
+	timed process_1	# last: on Linux 7.3, no program gets a key afterwards
 	;;
 2)	timed sha512 ;;
 esac
