@@ -3,11 +3,11 @@
 processes.py: start and end the processes of the harness; print messages; read files.
 """
 
+import os
 import subprocess
 import sys
 import threading
 import time
-import os
 
 from header import Problem
 
