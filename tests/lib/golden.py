@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-golden.py: what a test compares with: the root secret of the TPM tests/vectors/tpm-golden, and the keys that the
-recovery tool computes from it.
+golden.py: what a test compares with: the root secrets of the TPM tests/vectors/tpm-golden, and the keys that the
+recovery tool computes from them.
 """
 
 import importlib.machinery
@@ -21,11 +21,23 @@ def load_program(path):
     return module
 
 
-def golden_root():
-    """K_root of tests/vectors/tpm-golden and its check value, as tpm2-tools computed them."""
+def golden_row(*first):
+    """The other fields of the row of tests/vectors/golden.tsv that begins with these."""
     with open(os.path.join(TREE, "tests", "vectors", "golden.tsv"), encoding="utf-8") as file:
         for line in file:
-            fields = line.split("\t")
-            if fields[:2] == ["root", "golden"]:
-                return bytes.fromhex(fields[3]), bytes.fromhex(fields[2])
-    raise RuntimeError("golden.tsv has no golden K_root")
+            fields = line.rstrip("\n").split("\t")
+            if fields[:len(first)] == list(first):
+                return fields[len(first):]
+    raise RuntimeError(f"golden.tsv has no row {' '.join(first)}")
+
+
+def golden_root():
+    """K_root of tests/vectors/tpm-golden and its check value, as tpm2-tools computed them."""
+    check, secret = golden_row("root", "golden")[:2]
+    return bytes.fromhex(secret), bytes.fromhex(check)
+
+
+def golden_capped_root(cap="13"):
+    """K_capped of that TPM and its check value, for a cap PCR and no further PCRs."""
+    *_, check, secret = golden_row("capped-root", "golden", cap)
+    return bytes.fromhex(secret), bytes.fromhex(check)

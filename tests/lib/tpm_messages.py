@@ -9,18 +9,23 @@ CODES = {
     "NV_Read": 0x14e, "CreatePrimary": 0x131, "SequenceComplete": 0x13e, "SelfTest": 0x143,
     "Startup": 0x144, "Shutdown": 0x145, "HMAC": 0x155, "HMAC_Start": 0x15b, "ContextLoad": 0x161,
     "ContextSave": 0x162, "FlushContext": 0x165, "ReadPublic": 0x173, "StartAuthSession": 0x176,
-    "GetCapability": 0x17a, "GetRandom": 0x17b, "PCR_Read": 0x17e, "PolicyPCR": 0x17f, "PCR_Extend": 0x182,
+    "GetCapability": 0x17a, "GetRandom": 0x17b, "PCR_Read": 0x17e, "PolicyPCR": 0x17f, "PolicyRestart": 0x180,
+    "ReadClock": 0x181, "PCR_Extend": 0x182, "PolicyGetDigest": 0x189, "HierarchyControl": 0x121,
 }
 NAMES = {code: name for name, code in CODES.items()}
 CREATE_PRIMARY, START_AUTH_SESSION = CODES["CreatePrimary"], CODES["StartAuthSession"]
 HMAC, HMAC_START, SEQUENCE_COMPLETE = CODES["HMAC"], CODES["HMAC_Start"], CODES["SequenceComplete"]
 FLUSH_CONTEXT, CONTEXT_LOAD = CODES["FlushContext"], CODES["ContextLoad"]
 READ_PUBLIC, GET_CAPABILITY = CODES["ReadPublic"], CODES["GetCapability"]
+PCR_READ, PCR_EXTEND, POLICY_PCR = CODES["PCR_Read"], CODES["PCR_Extend"], CODES["PolicyPCR"]
 
 ST_NO_SESSIONS, ST_SESSIONS = 0x8001, 0x8002
 RH_OWNER, RH_NULL, RS_PW = 0x40000001, 0x40000007, 0x40000009
 OBJECTS, LOADED_SESSIONS, SAVED_SESSIONS = 0x80000000, 0x02000000, 0x03000000	# the first handle of each kind
 CAP_HANDLES = 1
+SE_POLICY = 0x01
+ALG_SHA256 = 0x000b
+RC_AUTH_UNAVAILABLE, RC_POLICY_FAIL, RC_PCR_CHANGED = 0x12f, 0x99d, 0x128	# the policy's: for the first session
 
 HEADER = struct.Struct(">HII")		# tag, size, and command code or return code
 STARTUP_CLEAR = bytes.fromhex("8001 0000000c 00000144 0000")
@@ -56,6 +61,30 @@ def receive(channel):
             return b""
         data += more
     return data
+
+
+def pcr_selection(*pcrs):
+    """TPML_PCR_SELECTION: these PCRs of the SHA-256 bank."""
+    mask = sum(1 << pcr for pcr in pcrs)
+    return struct.pack(">IHB", 1, ALG_SHA256, 3) + mask.to_bytes(3, "little")
+
+
+def pcr_extend(pcr, digest):
+    """The command that extends that PCR of the SHA-256 bank."""
+    auth = struct.pack(">IHBH", RS_PW, 0, 0, 0)
+    body = struct.pack(">II", pcr, len(auth)) + auth + struct.pack(">IH", 1, ALG_SHA256) + digest
+    return HEADER.pack(ST_SESSIONS, HEADER.size + len(body), PCR_EXTEND) + body
+
+
+def pcr_read(exchange, pcr):
+    """The value of that PCR in the SHA-256 bank. exchange(command) returns the response."""
+    body = pcr_selection(pcr)
+    response = exchange(HEADER.pack(ST_NO_SESSIONS, HEADER.size + len(body), PCR_READ) + body)
+    if code_of(response):
+        raise Refused(code_of(response))
+    if response[14:24] != body:
+        raise ValueError(f"the TPM has no SHA-256 bank for PCR {pcr}")
+    return sized(response, 28)[0]
 
 
 class Refused(Exception):

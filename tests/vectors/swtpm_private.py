@@ -9,6 +9,7 @@ statement that started it.
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,13 +21,15 @@ from tpm_messages import LOADED_SESSIONS, OBJECTS, code_of, handles, receive  # 
 
 STATE_FILE = "tpm2-00.permall"
 START_TIMEOUT = 10
+CMD_INIT = 2			# of swtpm's control channel
 
 
 class Swtpm:
-    """swtpm on a copy of @state (a directory), or on a new TPM if None."""
+    """swtpm on a copy of @state (a directory), or on a new TPM if None: a TPM 2.0, or a TPM 1.2."""
 
-    def __init__(self, state=None):
+    def __init__(self, state=None, tpm2=True):
         self.state = state
+        self.version = ["--tpm2"] if tpm2 else []
         self.dir = None
         self.process = None
 
@@ -58,7 +61,7 @@ class Swtpm:
                             os.path.join(self.dir, STATE_FILE))
         with open(self.dir + "/log", "wb") as log:
             self.process = subprocess.Popen(
-                ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + self.dir,
+                ["swtpm", "socket", *self.version, "--tpmstate", "dir=" + self.dir,
                  "--server", "type=unixio,path=" + self.socket,
                  "--ctrl", "type=unixio,path=" + self.socket + ".ctrl",
                  "--flags", "not-need-init,startup-clear"],
@@ -82,6 +85,13 @@ class Swtpm:
                 self.process.wait()
             self.process = None
         shutil.rmtree(self.dir)
+
+    def power_cycle(self):
+        """Switch the TPM off and on: it waits for TPM2_Startup."""
+        with connect(self.socket + ".ctrl") as s:
+            s.sendall(struct.pack(">II", CMD_INIT, 0))
+            if s.recv(4) != bytes(4):
+                raise RuntimeError("swtpm does not switch the TPM off and on")
 
     def command(self, data):
         """Send one raw TPM command, return the raw response."""
