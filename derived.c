@@ -45,6 +45,7 @@
 #include <keys/request_key_auth-type.h>
 
 #include "derived.h"
+#include "derived_cap.h"
 #include "derived_exec.h"
 #include "derived_identity.h"
 #include "derived_kdf.h"
@@ -83,8 +84,9 @@ static struct derived_reader *reader_of(const struct user_key_payload *payload)
 /*
  * Derives the key and its check value.
  *
- * Returns the payload, or an ERR_PTR(): what derived_root_get() returns; or
- * -EKEYREJECTED if the check value is not the one that was asked for.
+ * Returns the payload, or an ERR_PTR(): what derived_root_get() or
+ * derived_cap_get() returns; or -EKEYREJECTED if the check value is not the one
+ * that was asked for, or a capped key has no expected value.
  */
 static struct user_key_payload *derive(const struct derived_request *req,
 				       const u8 *context, size_t context_len,
@@ -92,7 +94,9 @@ static struct user_key_payload *derive(const struct derived_request *req,
 				       u64 *kcv)
 {
 	struct user_key_payload *payload;
+	bool capped_pinned = true;
 	struct derived_root root;
+	u64 check;
 	int err;
 
 	*kcv = 0;
@@ -103,9 +107,13 @@ static struct user_key_payload *derive(const struct derived_request *req,
 	payload->datalen = req->length;
 	*reader_of(payload) = *reader;
 
-	err = derived_root_get(&root);
+	if (req->options & DERIVED_OPT_CAPPED)
+		err = derived_cap_get(&root, &capped_pinned);
+	else
+		err = derived_root_get(&root);
 	if (err)
 		goto out_wipe;
+	check = root.check;
 	*kcv = derived_check_value(&root.key, DERIVED_USE_KCV,
 				   context, context_len);
 	derived_kdf(&root.key, DERIVED_USE_KEY, context, context_len,
@@ -113,10 +121,26 @@ static struct user_key_payload *derive(const struct derived_request *req,
 	memzero_explicit(&root, sizeof(root));
 	derived_wipe_stack();
 
+	err = -EKEYREJECTED;
 	if ((req->options & DERIVED_OPT_KCV) && *kcv != req->kcv) {
-		err = derived_refuse(DERIVED_CAUSE_KCV, -EKEYREJECTED,
-				     "the key's check value is %016llx, and kcv=%016llx was asked for",
-				     *kcv, req->kcv);
+		if (req->options & DERIVED_OPT_CAPPED)
+			derived_log(DERIVED_CAUSE_KCV,
+				    "refused: the key's check value is %016llx, and kcv=%016llx was asked for (capped root check value %016llx, PCRs %s)",
+				    *kcv, req->kcv, check, derived_cap_pcrs());
+		else
+			derived_log(DERIVED_CAUSE_KCV,
+				    "refused: the key's check value is %016llx, and kcv=%016llx was asked for",
+				    *kcv, req->kcv);
+		goto out_wipe;
+	}
+	/*
+	 * Another cap=, another PCR value or another order of boot gives another
+	 * capped root, and so another key.
+	 */
+	if (!(req->options & DERIVED_OPT_KCV) && !capped_pinned) {
+		derived_log(DERIVED_CAUSE_CAPPED_PIN,
+			    "refused: a capped key needs kcv=, or the parameter expect_capped_root=. This key has kcv=%016llx, of the capped root with check value %016llx (PCRs %s)",
+			    *kcv, check, derived_cap_pcrs());
 		goto out_wipe;
 	}
 	return payload;
@@ -140,6 +164,7 @@ static int preparse_for(const struct derived_request *req,
 		.noread = req->options & DERIVED_OPT_NOREAD,
 		.mixin = req->mixin,
 		.mixin_len = req->mixin_len,
+		.capped = req->options & DERIVED_OPT_CAPPED,
 	};
 	const size_t len = derived_context_size(&context);
 	struct user_key_payload *payload;
@@ -498,6 +523,7 @@ out_identity:
 
 static void __exit derived_exit(void)
 {
+	derived_cap_stay();
 	/*
 	 * Waits until no process is in ->preparse(), and until the garbage
 	 * collector has wiped every key. The kernel's own RCU callback frees the

@@ -18,6 +18,7 @@
 #define DERIVED_OPT_NOREAD	BIT(2)	/* user space may not read the key */
 #define DERIVED_OPT_KCV	BIT(3)	/* refuse unless the check value is .kcv */
 #define DERIVED_OPT_LOGON	BIT(4)	/* also make a key of type logon */
+#define DERIVED_OPT_CAPPED	BIT(5)	/* derive it from the capped root */
 
 /**
  * struct derived_request - a parsed request

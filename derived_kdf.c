@@ -34,6 +34,32 @@
 const u8 derived_root_input[DERIVED_ROOT_INPUT_SIZE] __nonstring = ROOT_INPUT;
 static_assert(sizeof(ROOT_INPUT) - 1 == DERIVED_ROOT_INPUT_SIZE);
 
+#define CAPPED_INPUT_HEAD "\000\000\000\001derived-keys v1 capped root"
+static_assert(sizeof(CAPPED_INPUT_HEAD) + SHA256_DIGEST_SIZE + 4 ==
+	      DERIVED_CAPPED_INPUT_SIZE);
+
+/**
+ * derived_capped_input() - the input of the TPM's HMAC whose output is K_capped
+ * @policy:	the policy of the primary key
+ * @input:	the result: the first and only block of
+ *		KDF(primary, "derived-keys v1 capped root", policy, 32)
+ *
+ * Documentation/format.rst, "The capped root". It is longer than a digest, so
+ * the TPM computes it by TPM2_HMAC alone: TPM2_VerifySignature, which needs no
+ * authorization, takes a digest, and so cannot be used to test guesses.
+ *
+ * Context: any.
+ */
+void derived_capped_input(const u8 policy[SHA256_DIGEST_SIZE],
+			  u8 input[DERIVED_CAPPED_INPUT_SIZE])
+{
+	/* With the 0x00 that ends the label. */
+	memcpy(input, CAPPED_INPUT_HEAD, sizeof(CAPPED_INPUT_HEAD));
+	input += sizeof(CAPPED_INPUT_HEAD);
+	memcpy(input, policy, SHA256_DIGEST_SIZE);
+	put_unaligned_be32(8 * DERIVED_ROOT_SIZE, input + SHA256_DIGEST_SIZE);
+}
+
 /*
  * One label for each use of K_root; the comment says which context goes with
  * it. No label followed by 0x00 is a prefix of another one, so no two uses
@@ -45,13 +71,14 @@ static const char * const labels[] = {
 	[DERIVED_USE_ROOT_CHECK] = "derived-keys v1 root check", /* empty */
 };
 
-/* Tags of the context's records, ascending; 0x05 and 0x08 up are reserved. */
+/* Tags of the context's records, ascending; 0x05 and 0x09 up are reserved. */
 #define TAG_LENGTH	0x01	/* be32, bytes of key */
 #define TAG_EUID	0x02	/* be32 */
 #define TAG_PATH	0x03	/* no NUL */
 #define TAG_CSUM	0x04	/* be16 TPM_ALG_ID, digest */
 #define TAG_FLAGS	0x06	/* u8; left out when 0 */
 #define TAG_MIXIN	0x07
+#define TAG_CAPPED	0x08	/* u8 1; left out for a key of the plain root */
 
 #define RECORD_HEADER	3	/* u8 tag, be16 length of the value */
 #define CSUM_ALG_SHA256	0x000B	/* TPM_ALG_SHA256, TCG Algorithm Registry */
@@ -76,6 +103,8 @@ size_t derived_context_size(const struct derived_context *context)
 		size += RECORD_HEADER + sizeof(u8);
 	if (context->mixin)
 		size += RECORD_HEADER + context->mixin_len;
+	if (context->capped)
+		size += RECORD_HEADER + sizeof(u8);
 	return size;
 }
 
@@ -131,7 +160,11 @@ void derived_context_encode(const struct derived_context *context, u8 *out)
 		*p++ = FLAG_NOREAD;
 	}
 	if (context->mixin)
-		put_bytes(p, TAG_MIXIN, context->mixin, context->mixin_len);
+		p = put_bytes(p, TAG_MIXIN, context->mixin, context->mixin_len);
+	if (context->capped) {
+		p = put_header(p, TAG_CAPPED, sizeof(u8));
+		*p = 1;
+	}
 }
 
 /**
@@ -197,6 +230,23 @@ u64 derived_check_value(const struct hmac_sha256_key *root,
 
 	derived_kdf(root, use, context, context_len, value, sizeof(value));
 	return get_unaligned_be64(value);
+}
+
+/**
+ * derived_root_prepare() - make a root secret ready to derive from
+ * @root:	the result; the caller wipes it
+ * @secret:	K_root or K_capped; the caller wipes it
+ *
+ * The caller also calls derived_wipe_stack().
+ *
+ * Context: any.
+ */
+void derived_root_prepare(struct derived_root *root,
+			  const u8 secret[DERIVED_ROOT_SIZE])
+{
+	hmac_sha256_preparekey(&root->key, secret, DERIVED_ROOT_SIZE);
+	root->check = derived_check_value(&root->key, DERIVED_USE_ROOT_CHECK,
+					  NULL, 0);
 }
 
 #define STACK_WIPED	4096

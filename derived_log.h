@@ -27,6 +27,12 @@
  * @DERIVED_CAUSE_KCV:		not the key that the caller expects
  * @DERIVED_CAUSE_EXPECT_ROOT:	not the root that the administrator expects
  * @DERIVED_CAUSE_LOGON:	the option logon where it cannot be served
+ * @DERIVED_CAUSE_CAPPED:	the capped root, and why it is not held
+ * @DERIVED_CAUSE_CAPPED_REQUEST: capped keys cannot be served in this boot
+ * @DERIVED_CAUSE_CAPPED_PIN:	a capped key without kcv= or expect_capped_root=
+ * @DERIVED_CAUSE_EXPECT_CAPPED: not the capped root that the administrator expects
+ * @DERIVED_CAUSE_CAP_LOST:	the TPM lost its PCRs, and the cap PCR was open
+ * @DERIVED_CAUSE_SUSPEND:	the system may not suspend
  * @DERIVED_CAUSE_NO_TPM:	no TPM 2.0, or it cannot be used now
  * @DERIVED_CAUSE_TPM_REFUSED:	the owner hierarchy refuses us
  * @DERIVED_CAUSE_TPM_BUSY:	the TPM is out of slots, or asks to try later
@@ -52,6 +58,12 @@ enum derived_cause {
 	DERIVED_CAUSE_KCV,
 	DERIVED_CAUSE_EXPECT_ROOT,
 	DERIVED_CAUSE_LOGON,
+	DERIVED_CAUSE_CAPPED,
+	DERIVED_CAUSE_CAPPED_REQUEST,
+	DERIVED_CAUSE_CAPPED_PIN,
+	DERIVED_CAUSE_EXPECT_CAPPED,
+	DERIVED_CAUSE_CAP_LOST,
+	DERIVED_CAUSE_SUSPEND,
 	DERIVED_CAUSE_NO_TPM,
 	DERIVED_CAUSE_TPM_REFUSED,
 	DERIVED_CAUSE_TPM_BUSY,

@@ -28,6 +28,7 @@ static const struct {
 	{ "noread",	DERIVED_OPT_NOREAD },
 	{ "kcv=",	DERIVED_OPT_KCV },
 	{ "logon",	DERIVED_OPT_LOGON },
+	{ "capped",	DERIVED_OPT_CAPPED },
 };
 
 /* No mixin begins with these words: they are options, or will be. */
@@ -221,7 +222,7 @@ int derived_parse(const void *data, size_t len, struct derived_request *req)
 
 /**
  * derived_option_name() - what an option of a request is called
- * @option:	one of DERIVED_OPT_PATH to DERIVED_OPT_LOGON
+ * @option:	one of DERIVED_OPT_PATH to DERIVED_OPT_CAPPED
  *
  * Context: any.
  * Return: its name, static, or NULL if there is no such option

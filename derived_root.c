@@ -37,6 +37,7 @@
 #include <crypto/sha2.h>
 
 #include "derived.h"
+#include "derived_cap.h"
 #include "derived_kdf.h"
 #include "derived_log.h"
 #include "derived_root.h"
@@ -150,14 +151,13 @@ static void fetch_work(struct work_struct *work)
 	u8 secret[DERIVED_ROOT_SIZE];
 
 	fetch->err = derived_tpm_fetch(secret, &fetch->report);
-	if (!fetch->err) {
-		hmac_sha256_preparekey(&fetch->root.key, secret, sizeof(secret));
-		fetch->root.check = derived_check_value(&fetch->root.key,
-							DERIVED_USE_ROOT_CHECK,
-							NULL, 0);
-	}
+	if (!fetch->err)
+		derived_root_prepare(&fetch->root, secret);
 	memzero_explicit(secret, sizeof(secret));
 	derived_wipe_stack();
+	/* The TPM is asked anyhow, and answers: look whether it was reset. */
+	if (!fetch->err)
+		derived_cap_watch();
 	/*
 	 * Others wait for the TPM, too: IMA may, for every program that is
 	 * started. The TPM mutex is unfair: our next waiter may overtake the
@@ -391,8 +391,10 @@ static int forget_set(const char *val, const struct kernel_param *kp)
 	int err;
 
 	err = kstrtobool(val, &yes);
-	if (!err && yes)
+	if (!err && yes) {
 		forget_root();
+		derived_cap_forget();
+	}
 	return err;
 }
 
@@ -400,13 +402,14 @@ static const struct kernel_param_ops forget_ops = {
 	.set = forget_set,
 };
 module_param_cb(forget, &forget_ops, NULL, 0200);
-MODULE_PARM_DESC(forget, "write 1 to wipe the cached root secret; the next request fetches it anew");
+MODULE_PARM_DESC(forget, "write 1 to wipe the root secrets; the next request fetches the plain one anew, the capped one is gone until the next boot");
 
 static int status_get(char *buffer, const struct kernel_param *kp)
 {
 	struct tpm2_report report;
 	bool held, seen;
 	u64 check;
+	int n;
 
 	spin_lock(&root_lock);
 	held = root_held;
@@ -416,22 +419,24 @@ static int status_get(char *buffer, const struct kernel_param *kp)
 	spin_unlock(&root_lock);
 
 	if (!seen)
-		return sysfs_emit(buffer, "root check: none\nroot: %s, never fetched\n",
-				  root_mode_names[root_mode]);
-	return sysfs_emit(buffer,
-			  "root check: %016llx\n"
-			  "root: %s, %s\n"
-			  "session: %s\n"
-			  "null primary: %*phN\n"
-			  "TPM vendor: %s\n"
-			  "TPM firmware: %u.%u.%u.%u\n",
-			  check, root_mode_names[root_mode],
-			  held ? "held in memory" : "not held",
-			  report.session,
-			  report.null_name[1] ? (int)sizeof(report.null_name) : 0,
-			  report.null_name, report.vendor,
-			  report.firmware[0] >> 16, report.firmware[0] & 0xffff,
-			  report.firmware[1] >> 16, report.firmware[1] & 0xffff);
+		n = sysfs_emit(buffer, "root check: none\nroot: %s, never fetched\n",
+			       root_mode_names[root_mode]);
+	else
+		n = sysfs_emit(buffer,
+			       "root check: %016llx\n"
+			       "root: %s, %s\n"
+			       "session: %s\n"
+			       "null primary: %*phN\n"
+			       "TPM vendor: %s\n"
+			       "TPM firmware: %u.%u.%u.%u\n",
+			       check, root_mode_names[root_mode],
+			       held ? "held in memory" : "not held",
+			       report.session,
+			       report.null_name[1] ? (int)sizeof(report.null_name) : 0,
+			       report.null_name, report.vendor,
+			       report.firmware[0] >> 16, report.firmware[0] & 0xffff,
+			       report.firmware[1] >> 16, report.firmware[1] & 0xffff);
+	return n + derived_cap_show(buffer, n);
 }
 
 /* Without this, "modprobe derived-keys status=1" would call a NULL pointer. */
@@ -459,6 +464,7 @@ static void set_may_hold(bool may)
 	may_hold = may;
 	forget_root_locked();
 	spin_unlock(&root_lock);
+	derived_cap_may_hold(may);
 }
 
 static int on_sleep(struct notifier_block *nb, unsigned long event, void *data)
@@ -491,19 +497,26 @@ static struct notifier_block reboot_notifier = {
 };
 
 /**
- * derived_root_init() - fetch the root secret, if there is a TPM already
+ * derived_root_init() - fetch the root secrets, if there is a TPM already
  *
  * Without a TPM, or after a failure, the first request tries again. If the
  * administrator has turned require_encryption off, the log says so in any case.
  *
  * Context: process context, before the key type is registered.
- * Return: 0, or a negative errno if a notifier could not be registered
+ * Return: 0; -EINVAL for root=transient with cap=, or for other parameters that
+ * do not go together; or a negative errno if a notifier or a device could not be
+ * registered
  */
 int derived_root_init(void)
 {
 	struct derived_root root;
 	int err;
 
+	/* Each request would use the TPM, and a capped one must not. */
+	if (root_mode == ROOT_TRANSIENT && derived_cap_is_on()) {
+		pr_err("root=transient and cap= exclude each other\n");
+		return -EINVAL;
+	}
 	if (!derived_require_encryption)
 		pr_notice("require_encryption=0: the administrator lets the root secret cross the TPM's bus in clear, where no session encrypts it\n");
 
@@ -512,6 +525,14 @@ int derived_root_init(void)
 		return err;
 	err = register_reboot_notifier(&reboot_notifier);
 	if (err) {
+		unregister_pm_notifier(&sleep_notifier);
+		return err;
+	}
+
+	/* First: until the cap PCR is closed, others can fetch the capped root. */
+	err = derived_cap_init();
+	if (err) {
+		unregister_reboot_notifier(&reboot_notifier);
 		unregister_pm_notifier(&sleep_notifier);
 		return err;
 	}
@@ -536,6 +557,7 @@ int derived_root_init(void)
  */
 void derived_root_exit(void)
 {
+	derived_cap_exit();
 	unregister_reboot_notifier(&reboot_notifier);
 	unregister_pm_notifier(&sleep_notifier);
 	forget_root();

@@ -6,19 +6,7 @@
 #ifndef _DERIVED_ROOT_H
 #define _DERIVED_ROOT_H
 
-#include <linux/types.h>
-#include <crypto/sha2.h>
-
-/**
- * struct derived_root - the root secret (K_root), ready to derive from
- * @key:	K_root as a prepared HMAC key: as secret as K_root itself. Every copy
- *		is to be wiped with memzero_explicit()
- * @check:	the root check value, public
- */
-struct derived_root {
-	struct hmac_sha256_key key;
-	u64 check;
-};
+#include "derived_kdf.h"
 
 int derived_root_get(struct derived_root *root);
 int derived_root_init(void);

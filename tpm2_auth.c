@@ -23,14 +23,14 @@
 #include "tpm2_kdf.h"
 
 /*
- * A command's authorization area: its size, the session's handle, nonceCaller,
- * attributes, HMAC. All commands that are sent here have one handle and one
- * session, so this area is always in the same place.
+ * Our session's entry in a command's authorization area: handle, nonceCaller,
+ * attributes, HMAC. It is the last entry, so the HMAC stands before the
+ * parameters.
  */
-#define AUTH_SIZE	(4 + 2 + SHA256_DIGEST_SIZE + 1 + 2 + SHA256_DIGEST_SIZE)
-#define AUTH_OFFSET	(TPM_HEADER_SIZE + 4)
-#define PARAMS_OFFSET	(AUTH_OFFSET + 4 + AUTH_SIZE)
-#define HMAC_OFFSET	(PARAMS_OFFSET - SHA256_DIGEST_SIZE)
+#define SESSION_SIZE	(4 + 2 + SHA256_DIGEST_SIZE + 1 + 2 + SHA256_DIGEST_SIZE)
+
+/* A password's entry before it: TPM2_RS_PW, no nonce, attributes, authValue. */
+#define PASSWORD_SIZE(len)	(4 + 2 + 1 + 2 + (len))
 
 /* Part 1, 19.6: HMAC(sessionKey, hash || newer || older nonce || attributes) */
 static void session_hmac(const struct derived_session *session,
@@ -59,13 +59,17 @@ static void sign_command(struct derived_session *session, struct tpm_buf *buf)
 	sha256_init(&hash);
 	sha256_update(&hash, (const u8 *)&command, sizeof(command));
 	sha256_update(&hash, session->name, session->name_len);
-	sha256_update(&hash, buf->data + PARAMS_OFFSET,
-		      buf->length - PARAMS_OFFSET);
+	sha256_update(&hash, buf->data + session->params_at,
+		      buf->length - session->params_at);
 	sha256_final(&hash, cp_hash);
 
 	session_hmac(session, cp_hash, session->nonce_caller,
-		     session->nonce_tpm, buf->data + HMAC_OFFSET);
+		     session->nonce_tpm,
+		     buf->data + session->params_at - SHA256_DIGEST_SIZE);
 }
+
+/* The longest first parameter of a response that is decrypted: a TPMT_PUBLIC. */
+#define DECRYPT_MAX	128
 
 /* The authorization area of a response. */
 struct auth_response {
@@ -109,7 +113,7 @@ static int verify_response(struct derived_session *session,
 static void decrypt(const struct derived_session *session, u8 *params)
 {
 	const u16 len = get_unaligned_be16(params);
-	u8 mask[SHA256_DIGEST_SIZE];
+	u8 mask[DECRYPT_MAX];
 	u16 i;
 
 	derived_tpm_kdfa(&session->key, "XOR", session->nonce_tpm,
@@ -155,6 +159,14 @@ static int split_response(const struct derived_session *session,
 	if (first.left && tpm2_take_sized(&first).bad)
 		return -EBADMSG;
 
+	if (session->by_password) {
+		/* The password's entry: no nonce, attributes, no HMAC. */
+		if (tpm2_take_sized(&r).left)
+			return -EBADMSG;
+		tpm2_take_u8(&r);
+		if (tpm2_take_sized(&r).left)
+			return -EBADMSG;
+	}
 	auth->nonce = tpm2_take_sized(&r);
 	auth->attrs = tpm2_take_u8(&r);
 	auth->hmac = tpm2_take_sized(&r);
@@ -163,13 +175,53 @@ static int split_response(const struct derived_session *session,
 	return tpm2_consumed(&r) ? 0 : -EBADMSG;
 }
 
+/*
+ * Begins a command in a session of our own. With @auth, the password @auth
+ * authorizes the command, and the session only protects it.
+ */
+static void begin_own(struct derived_session *session, struct tpm_buf *buf,
+		      u32 command, u32 handle, const u8 *name, size_t name_len,
+		      const u8 *auth, size_t auth_len, u8 attrs)
+{
+	session->command = command;
+	session->attrs = attrs;
+	session->by_password = auth;
+	if (name) {
+		memcpy(session->name, name, name_len);
+		session->name_len = name_len;
+	} else {
+		put_unaligned_be32(handle, session->name);
+		session->name_len = sizeof(handle);
+	}
+	get_random_bytes(session->nonce_caller, sizeof(session->nonce_caller));
+
+	tpm_buf_append_u32(buf, handle);
+	tpm_buf_append_u32(buf, (auth ? PASSWORD_SIZE(auth_len) : 0) + SESSION_SIZE);
+	if (auth) {
+		tpm_buf_append_u32(buf, TPM2_RS_PW);
+		tpm_buf_append_u16(buf, 0);
+		tpm_buf_append_u8(buf, 0);
+		tpm_buf_append_u16(buf, auth_len);
+		tpm_buf_append(buf, auth, auth_len);
+	}
+	tpm_buf_append_u32(buf, session->handle);
+	tpm_buf_append_u16(buf, sizeof(session->nonce_caller));
+	tpm_buf_append(buf, session->nonce_caller, sizeof(session->nonce_caller));
+	tpm_buf_append_u8(buf, attrs);
+	tpm_buf_append_u16(buf, SHA256_DIGEST_SIZE);
+	/* The place of the HMAC, which is computed over the parameters, too. */
+	tpm_buf_append(buf, session->nonce_caller, SHA256_DIGEST_SIZE);
+	session->params_at = buf->length;
+}
+
 /**
  * derived_auth_begin() - begin a command that has one handle
  * @session:	the session that authorizes it
  * @buf:	the result: the command up to its parameters, which the caller appends
  * @command:	TPM_CC, the command's code
  * @handle:	handle of the entity that the command uses
- * @name:	name of that entity; NULL for a hierarchy, whose name is its handle
+ * @name:	name of that entity; NULL for a hierarchy or a PCR, whose name is its
+ *		handle
  * @name_len:	bytes of @name; 0 for a sequence object, which has no name
  * @attrs:	DERIVED_SESSION_CONTINUE, if this is not the session's last command;
  *		DERIVED_SESSION_ENCRYPT, if the TPM is to encrypt the first parameter
@@ -201,28 +253,36 @@ int derived_auth_begin(struct derived_session *session, struct tpm_buf *buf,
 	case DERIVED_SESSION_OWN:
 		break;
 	}
-
-	session->command = command;
-	session->attrs = attrs;
-	if (name) {
-		memcpy(session->name, name, name_len);
-		session->name_len = name_len;
-	} else {
-		put_unaligned_be32(handle, session->name);
-		session->name_len = sizeof(handle);
-	}
-	get_random_bytes(session->nonce_caller, sizeof(session->nonce_caller));
-
-	tpm_buf_append_u32(buf, handle);
-	tpm_buf_append_u32(buf, AUTH_SIZE);
-	tpm_buf_append_u32(buf, session->handle);
-	tpm_buf_append_u16(buf, sizeof(session->nonce_caller));
-	tpm_buf_append(buf, session->nonce_caller, sizeof(session->nonce_caller));
-	tpm_buf_append_u8(buf, attrs);
-	tpm_buf_append_u16(buf, SHA256_DIGEST_SIZE);
-	/* The place of the HMAC, which is computed over the parameters, too. */
-	tpm_buf_append(buf, session->nonce_caller, SHA256_DIGEST_SIZE);
+	begin_own(session, buf, command, handle, name, name_len, NULL, 0,
+		  attrs);
 	return 0;
+}
+
+/**
+ * derived_auth_begin_by_password() - begin a command that a password authorizes
+ * @session:	a session of our own. It authorizes nothing: it authenticates
+ *		command and response, and encrypts
+ * @buf:	as of derived_auth_begin()
+ * @command:	as of derived_auth_begin()
+ * @handle:	as of derived_auth_begin()
+ * @name:	as of derived_auth_begin()
+ * @name_len:	as of derived_auth_begin()
+ * @auth:	authValue of the entity; an eavesdropper on the bus can read it
+ * @auth_len:	bytes of @auth, may be 0
+ * @attrs:	as of derived_auth_begin()
+ *
+ * A policy session cannot authorize the use of an entity without a policy.
+ *
+ * Context: under tpm_try_get_ops().
+ */
+void derived_auth_begin_by_password(struct derived_session *session,
+				    struct tpm_buf *buf, u32 command,
+				    u32 handle, const u8 *name, size_t name_len,
+				    const u8 *auth, size_t auth_len, u8 attrs)
+{
+	tpm_buf_reset(buf, TPM2_ST_SESSIONS, command);
+	begin_own(session, buf, command, handle, name, name_len, auth, auth_len,
+		  attrs);
 }
 
 /**
@@ -280,8 +340,7 @@ int derived_auth_send(struct derived_session *session, struct tpm_buf *buf,
 	if (!(session->attrs & DERIVED_SESSION_CONTINUE))
 		session->handle = 0;
 	if (session->attrs & DERIVED_SESSION_ENCRYPT) {
-		/* Only digests are encrypted here, and the mask is as long as one. */
-		if (get_unaligned_be16(params->data) > SHA256_DIGEST_SIZE)
+		if (get_unaligned_be16(params->data) > DECRYPT_MAX)
 			return -EBADMSG;
 		decrypt(session, (u8 *)params->data);
 	}

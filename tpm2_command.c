@@ -18,20 +18,24 @@
 
 #define TPM_RC_HIERARCHY	0x085
 #define TPM_RC_AUTH_FAIL	0x08E
-#define TPM_RC_POLICY_FAIL	0x09D
 #define TPM_RC_BAD_AUTH		0x0A2
 #define TPM_RC_DISABLED		0x120
 #define TPM_RC_AUTH_MISSING	0x125
-#define TPM_RC_AUTH_UNAVAILABLE	0x12F
 #define TPM_RC_WARN		0x900
 #define TPM_RC_LOCKOUT		0x921
 
-/*
- * Returns a return code without the number of the parameter, handle or session
- * that it is about. A value of more than twelve bits is no return code, and
- * comes back as it is: tpm2_rc_value() would cut it down to one.
+/**
+ * derived_tpm_rc_value() - a return code without what it is about
+ * @rc:		a TPM return code or a negative errno
+ *
+ * A return code may have the number of the parameter, handle or session that it
+ * is about (Part 2, 6.6). A value of more than twelve bits is no return code:
+ * tpm2_rc_value() would cut it down to one.
+ *
+ * Context: any.
+ * Return: the return code without that number, or @rc as it is
  */
-static int rc_value(int rc)
+int derived_tpm_rc_value(int rc)
 {
 	return rc >= 0 && rc <= TPM_RC_MAX ? tpm2_rc_value(rc) : rc;
 }
@@ -99,7 +103,7 @@ int derived_tpm_fail_rc(struct tpm2_report *report, const char *command, int rc)
 					"the TPM driver failed at %s (errno %d)",
 					command, -rc);
 
-	switch (rc_value(rc)) {
+	switch (derived_tpm_rc_value(rc)) {
 	case TPM_RC_HIERARCHY:
 	case TPM_RC_DISABLED:
 		return derived_tpm_fail(report, DERIVED_CAUSE_TPM_REFUSED, -EACCES,
@@ -238,7 +242,7 @@ int derived_tpm_get_capability(struct tpm_chip *chip, struct tpm_buf *buf,
 		return rc;
 
 	*data = derived_tpm_response(buf, &tag);
-	tpm2_take_u8(data);			/* moreData */
+	data->more = tpm2_take_u8(data);
 	return tpm2_take_u32(data) == capability && !data->bad ? 0 : -EBADMSG;
 }
 
@@ -265,6 +269,6 @@ void derived_tpm_flush(struct tpm_chip *chip, struct tpm_buf *buf, u32 handle,
 	tpm_buf_append_u32(buf, handle);
 	rc = derived_tpm_send(chip, buf);
 	/* After a reset, before TPM2_Startup, a TPM has no objects. */
-	if (rc && rc != TPM2_RC_INITIALIZE && rc_value(rc) != TPM2_RC_HANDLE)
+	if (rc && rc != TPM2_RC_INITIALIZE && derived_tpm_rc_value(rc) != TPM2_RC_HANDLE)
 		report->left = handle;
 }

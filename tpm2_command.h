@@ -19,6 +19,10 @@
 /* Part 2: what <linux/tpm.h> does not have. */
 #define TPM_RH_OWNER		0x40000001
 #define TPM_HT_HMAC_SESSION	0x02
+#define TPM_HT_POLICY_SESSION	0x03
+#define TPM_RC_POLICY_FAIL	0x09D
+#define TPM_RC_PCR_CHANGED	0x128
+#define TPM_RC_AUTH_UNAVAILABLE	0x12F
 #define TPM_RC_COMMAND_CODE	0x143
 #define TPM_RC_MAX		0xfff	/* all have twelve bits: 6.6.2 */
 
@@ -56,6 +60,8 @@ struct tpm2_report {
  * @left:	how many bytes
  * @bad:	set by an attempt to read past the end. It stays set, and everything
  *		that is read afterwards is 0
+ * @more:	of derived_tpm_get_capability(): the TPM has more properties than
+ *		it gave
  *
  * tpm_buf_read_*() are not used: they WARN() about a response that is cut
  * short. An attacker who answers in the place of the TPM could bring down a
@@ -65,6 +71,7 @@ struct tpm2_reader {
 	const u8 *data;
 	size_t left;
 	bool bad;
+	bool more;
 };
 
 static inline const u8 *tpm2_take(struct tpm2_reader *r, size_t len)
@@ -127,6 +134,7 @@ static inline bool tpm2_is_rest(const struct tpm2_reader *r, const void *data,
 	return !r->bad && r->left == len && !memcmp(r->data, data, len);
 }
 
+int derived_tpm_rc_value(int rc);
 struct tpm2_reader derived_tpm_response(const struct tpm_buf *buf, u16 *tag);
 int derived_tpm_get_capability(struct tpm_chip *chip, struct tpm_buf *buf,
 			       u32 capability, u32 property, u32 count,

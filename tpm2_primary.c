@@ -69,7 +69,9 @@ static int check_creation(struct tpm2_reader *params, u32 hierarchy,
 
 /**
  * derived_primary_create() - create a primary object (TPM2_CreatePrimary)
- * @session:	the session that authorizes it
+ * @session:	the session that authorizes it; or, if it is a policy session, that
+ *		encrypts and authenticates the response. An empty password authorizes
+ *		then
  * @buf:	buffer for the command and its response
  * @hierarchy:	TPM_RH_OWNER or TPM2_RH_NULL
  * @public:	the template, a TPMT_PUBLIC
@@ -90,10 +92,19 @@ int derived_primary_create(struct derived_session *session, struct tpm_buf *buf,
 	int rc;
 
 	primary->handle = 0;
-	rc = derived_auth_begin(session, buf, TPM2_CC_CREATE_PRIMARY,
-				hierarchy, NULL, 0, DERIVED_SESSION_CONTINUE);
-	if (rc)
-		return rc;
+	if (session->is_policy) {
+		/* A session that does not authorize has to encrypt: Part 1, 18.6. */
+		derived_auth_begin_by_password(session, buf, TPM2_CC_CREATE_PRIMARY,
+					       hierarchy, NULL, 0, (const u8 *)"", 0,
+					       DERIVED_SESSION_CONTINUE |
+					       DERIVED_SESSION_ENCRYPT);
+	} else {
+		rc = derived_auth_begin(session, buf, TPM2_CC_CREATE_PRIMARY,
+					hierarchy, NULL, 0,
+					DERIVED_SESSION_CONTINUE);
+		if (rc)
+			return rc;
+	}
 	tpm_buf_append(buf, sensitive, sizeof(sensitive));
 	tpm_buf_append_u16(buf, public_len);
 	tpm_buf_append(buf, public, public_len);

@@ -39,6 +39,7 @@
 /* Part 2: what <linux/tpm.h> does not have. */
 #define TPM_ALG_XOR		0x000A
 #define TPM_SE_HMAC		0x00
+#define TPM_SE_POLICY		0x01
 #define TPM_PT_HR_TRANSIENT_AVAIL 0x00000207
 #define TPM_RC_FMT1		0x080
 
@@ -168,13 +169,13 @@ static int make_salt(const struct p256_point *null_point,
 }
 
 /*
- * Starts an HMAC session (TPM2_StartAuthSession: Part 3, 11.1), salted with
- * @ephemeral, and computes the session key (Part 1, 19.6.8).
+ * Starts an HMAC or policy session (TPM2_StartAuthSession: Part 3, 11.1),
+ * salted with @ephemeral, and computes the session key (Part 1, 19.6.8).
  *
  * Returns 0; a negative errno, -EBADMSG for nonsense; or a TPM return code.
  */
 static int start_auth_session(struct derived_session *session,
-			      struct tpm_buf *buf, u32 null_handle,
+			      struct tpm_buf *buf, u8 type, u32 null_handle,
 			      const struct p256_point *ephemeral,
 			      const u8 salt[SHA256_DIGEST_SIZE])
 {
@@ -197,7 +198,7 @@ static int start_auth_session(struct derived_session *session,
 	tpm_buf_append(buf, (const u8 *)ephemeral->x, P256_SIZE);
 	tpm_buf_append_u16(buf, P256_SIZE);
 	tpm_buf_append(buf, (const u8 *)ephemeral->y, P256_SIZE);
-	tpm_buf_append_u8(buf, TPM_SE_HMAC);
+	tpm_buf_append_u8(buf, type);
 	tpm_buf_append_u16(buf, TPM_ALG_XOR);	/* symmetric */
 	tpm_buf_append_u16(buf, TPM_ALG_SHA256);
 	tpm_buf_append_u16(buf, TPM_ALG_SHA256);	/* authHash */
@@ -209,7 +210,8 @@ static int start_auth_session(struct derived_session *session,
 	r = derived_tpm_response(buf, &tag);
 	handle = tpm2_take_u32(&r);
 	/* The TPM may have started a session even if the rest is nonsense. */
-	if (handle >> 24 == TPM_HT_HMAC_SESSION)
+	if (handle >> 24 == (type == TPM_SE_POLICY ? TPM_HT_POLICY_SESSION :
+						     TPM_HT_HMAC_SESSION))
 		session->handle = handle;
 	nonce = tpm2_take_sized(&r);
 	if (tag != TPM2_ST_NO_SESSIONS || !session->handle || !tpm2_consumed(&r) ||
@@ -241,13 +243,13 @@ static bool is_unsupported(int rc)
 }
 
 /*
- * Starts a session of our own.
+ * Starts a session of our own, of @type TPM_SE_HMAC or TPM_SE_POLICY.
  *
  * Returns 0; 1 if the TPM cannot, and then @report->unencrypted says why; or a
  * negative errno.
  */
 static int start_own(struct derived_session *session, struct tpm_buf *buf,
-		     struct tpm2_report *report)
+		     u8 type, struct tpm2_report *report)
 {
 	struct p256_point null_point, ephemeral;
 	struct derived_primary primary;
@@ -267,13 +269,14 @@ static int start_own(struct derived_session *session, struct tpm_buf *buf,
 	}
 	if (!rc) {
 		command = "TPM2_StartAuthSession";
-		rc = start_auth_session(session, buf, primary.handle, &ephemeral,
-					salt);
+		rc = start_auth_session(session, buf, type, primary.handle,
+					&ephemeral, salt);
 		memzero_explicit(salt, sizeof(salt));
 	}
 	derived_tpm_flush(session->chip, buf, primary.handle, report);
 	if (!rc) {
 		session->kind = DERIVED_SESSION_OWN;
+		session->is_policy = type == TPM_SE_POLICY;
 		memcpy(report->null_name, primary.name, sizeof(report->null_name));
 		return 0;
 	}
@@ -339,6 +342,24 @@ static int start_kernel(struct derived_session *session, struct tpm_buf *buf,
 	}
 }
 
+static void begin_session(struct derived_session *session,
+			  struct tpm_chip *chip)
+{
+	memset(session, 0, sizeof(*session));
+	session->chip = chip;
+	session->kind = DERIVED_SESSION_PASSWORD;
+}
+
+/* As start_own(), if this kernel has what it needs. */
+static int try_own(struct derived_session *session, struct tpm_buf *buf,
+		   u8 type, struct tpm2_report *report)
+{
+	if (IS_REACHABLE(CONFIG_CRYPTO_ECC))
+		return start_own(session, buf, type, report);
+	strscpy(report->unencrypted, "this kernel has no ECDH (CONFIG_CRYPTO_ECC)");
+	return 1;
+}
+
 /**
  * derived_session_start() - start the best session that is available
  * @session:	the session; give it to derived_session_end(), also after an error
@@ -365,19 +386,11 @@ int derived_session_start(struct derived_session *session,
 {
 	int err = 0;
 
-	memset(session, 0, sizeof(*session));
-	session->chip = chip;
-	session->kind = DERIVED_SESSION_PASSWORD;
-
+	begin_session(session, chip);
 	if (kernel_can)
 		err = start_kernel(session, buf, report);
-	if (!err && session->kind == DERIVED_SESSION_PASSWORD) {
-		if (IS_REACHABLE(CONFIG_CRYPTO_ECC))
-			err = start_own(session, buf, report);
-		else
-			strscpy(report->unencrypted,
-				"this kernel has no ECDH (CONFIG_CRYPTO_ECC)");
-	}
+	if (!err && session->kind == DERIVED_SESSION_PASSWORD)
+		err = try_own(session, buf, TPM_SE_HMAC, report);
 	if (err < 0)
 		return err;
 
@@ -385,6 +398,38 @@ int derived_session_start(struct derived_session *session,
 	if (session->kind == DERIVED_SESSION_PASSWORD && derived_require_encryption)
 		return derived_tpm_fail(report, DERIVED_CAUSE_SESSION, -EOPNOTSUPP,
 					"no encrypted session: %s. Without one the root secret, and so every key, could be read on the TPM's bus. To allow that: \"options derived-keys require_encryption=0\" in /etc/modprobe.d/derived-keys.conf",
+					report->unencrypted);
+	return 0;
+}
+
+/**
+ * derived_session_start_policy() - start a policy session
+ * @session:	the session; give it to derived_session_end(), also after an error
+ * @chip:	the TPM
+ * @buf:	buffer for commands and responses
+ * @report:	the result for the administrator: .session and .null_name
+ *
+ * It is always a session of our own: the kernel's session cannot be a policy
+ * session. There is no unencrypted fallback, whatever require_encryption= says.
+ *
+ * Context: under tpm_try_get_ops(); sleeps until the TPM answers.
+ * Return: 0; -EOPNOTSUPP if no such session is possible; -EAGAIN, -EIO, -EACCES,
+ * -ENXIO or -ETIME if the TPM fails; -ENOMEM
+ */
+int derived_session_start_policy(struct derived_session *session,
+				 struct tpm_chip *chip, struct tpm_buf *buf,
+				 struct tpm2_report *report)
+{
+	int err;
+
+	begin_session(session, chip);
+	err = try_own(session, buf, TPM_SE_POLICY, report);
+	if (err < 0)
+		return err;
+	report->session = kind_descriptions[session->kind];
+	if (session->kind == DERIVED_SESSION_PASSWORD)
+		return derived_tpm_fail(report, DERIVED_CAUSE_SESSION, -EOPNOTSUPP,
+					"no encrypted session: %s. The capped root is not fetched without one",
 					report->unencrypted);
 	return 0;
 }

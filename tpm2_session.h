@@ -20,6 +20,9 @@ extern bool derived_require_encryption;
 int derived_session_start(struct derived_session *session,
 			  struct tpm_chip *chip, struct tpm_buf *buf,
 			  bool kernel_can, struct tpm2_report *report);
+int derived_session_start_policy(struct derived_session *session,
+				 struct tpm_chip *chip, struct tpm_buf *buf,
+				 struct tpm2_report *report);
 void derived_session_end(struct derived_session *session, struct tpm_buf *buf,
 			 struct tpm2_report *report);
 

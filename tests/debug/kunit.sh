@@ -11,7 +11,7 @@
 plan_later
 ok 'the module with its KUnit tests loads' insmod "$DERIVED/kunit/derived-keys.ko"
 
-for suite in derived-keys-request derived-keys-kdf derived-keys-tpm; do
+for suite in derived-keys-request derived-keys-kdf derived-keys-tpm derived-keys-capped; do
 	results=$(cat /sys/kernel/debug/kunit/$suite/results)
 	cases=$(sed -n 's/^    1\.\.//p' <<<"$results")
 	seen=0

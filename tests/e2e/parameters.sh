@@ -31,7 +31,7 @@ mark() { klog_mark; echo 'parameters.sh: here' >/dev/kmsg; }
 
 # status_is DESC ROOT STATE: "status" is this, with the golden TPM.
 status_is() {
-	local tail='session: own, [^|]+ is encrypted [^|]+\|null primary: 000b[0-9a-f]{64}\|TPM vendor: IBM\|TPM firmware: [0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\|$'
+	local tail='session: own, [^|]+ is encrypted [^|]+\|null primary: 000b[0-9a-f]{64}\|TPM vendor: IBM\|TPM firmware: [0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\|capped: off\|$'
 	like "$1" "$(status)" "^root check: $golden\|root: $2, $3\|$tail"
 }
 
@@ -39,9 +39,12 @@ files() {
 	ok 'the module loads without parameters' load_module
 	# A parameter with mode 0 would have no file at all.
 	is 'the parameters and their modes' "$(cd $parameters && stat -c '%n %a %U' -- *)" \
-		"containers 444 root
+		"cap 444 root
+cap_pcrs 444 root
+containers 444 root
 csum_fs 444 root
 csum_max 444 root
+expect_capped_root 644 root
 expect_root 444 root
 forget 200 root
 require_encryption 444 root
@@ -53,8 +56,11 @@ status 400 root"
 	is 'the default of require_encryption is on' "$(cat $parameters/require_encryption)" Y
 	is 'the default of expect_root is empty' "$(cat $parameters/expect_root)" ''
 	is 'an empty expect_root is shown as one empty line' "$(wc -c <$parameters/expect_root)" 1
+	is 'the default of cap is off' "$(cat $parameters/cap)" off
+	is 'the default of cap_pcrs is empty' "$(cat $parameters/cap_pcrs)" ''
+	is 'the default of expect_capped_root is empty' "$(cat $parameters/expect_capped_root)" ''
 	is 'the default of short_twins is off' "$(cat $parameters/short_twins)" N
-	for file in root expect_root csum_max require_encryption short_twins status; do
+	for file in root expect_root csum_max require_encryption short_twins status cap cap_pcrs; do
 		# The mode does not stop root: the file has no ->set, or its ->set refuses.
 		fails "even root cannot write $file" bash -c "echo cached >$parameters/$file"
 	done
@@ -104,7 +110,7 @@ root_transient() {
 
 	ok 'root=transient is accepted' load_module root=transient
 	is 'root=transient is shown' "$(cat $parameters/root)" transient
-	is 'with root=transient, nothing is fetched before the first request' "$(status)" 'root check: none|root: transient, never fetched|'
+	is 'with root=transient, nothing is fetched before the first request' "$(status)" 'root check: none|root: transient, never fetched|capped: off|'
 	is 'root=transient gives the same key' "$(key_of '64 path v1')" "$cached"
 	status_is 'with root=transient, the root is not held afterwards' transient 'not held'
 	is 'with root=transient and root=cached, a user gets the same key' "$(user "$keyops" add x '32 csum,noread' @p | sed -n 2p)" \
@@ -124,11 +130,18 @@ bad_values() {
 		     expect_root= expect_root expect_root=${golden:1} expect_root=${golden}0 \
 		     expect_root="${golden:0:14}AB" expect_root="0x${golden:2}" expect_root="${golden:0:15}g" \
 		     expect_root="-${golden:1}" csum_max=x csum_max=-1 require_encryption=x require_encryption= \
-		     short_twins=x forget=x status=1; do
-		fails "the module does not load with '$value'" load_module "$value"
+		     short_twins=x forget=x status=1 cap= cap=x cap=0 cap=7 cap=10 cap=16 cap=23 cap=24 cap=-1 cap=13x \
+		     cap_pcrs=7 cap_pcrs=x 'cap=13 cap_pcrs=' 'cap=13 cap_pcrs=,7' 'cap=13 cap_pcrs=7,' 'cap=13 cap_pcrs=7,7' \
+		     'cap=13 cap_pcrs=7,13' 'cap=13 cap_pcrs=10,7' 'cap=13 cap_pcrs=7,16' 'cap=13 cap_pcrs=8,9' \
+		     'cap=13 cap_pcrs=0,1,2,3,5,6,8' 'cap=13 cap_pcrs=0,1,2,3,4,5,6,7' 'cap=13 cap_pcrs=7-9' \
+		     'cap=13 root=transient' expect_capped_root= expect_capped_root=x expect_capped_root="${golden}0"; do
+		# Some are two parameters.
+		# shellcheck disable=SC2086
+		fails "the module does not load with '$value'" load_module $value
 		like "the error for '$value' says that it is invalid" "$out" 'Invalid parameters|Invalid argument|Operation not permitted'
 		[ ! -e /sys/module/derived_keys ] || { fail "the module is not loaded after '$value'"; unload_module; }
 	done
+	is 'bad values close no PCR' "$(cat /sys/class/tpm/tpm0/pcr-sha256/13)" "$(printf '0%.0s' {1..64})"
 	errno_is 'bad values do not leave the key type behind' ENODEV derived x '32 path' @s
 	ok 'the module still loads with good values' load_module root=transient expect_root="$golden"
 	is 'both good values are in force' "$(cat $parameters/root $parameters/expect_root)" "transient
@@ -295,9 +308,9 @@ without_tpm() {
 	for mode in cached transient; do
 		mark
 		ok "the module loads without a TPM ($mode)" load_module root=$mode
-		is "nothing was fetched ($mode)" "$(status)" "root check: none|root: $mode, never fetched|"
+		is "nothing was fetched ($mode)" "$(status)" "root check: none|root: $mode, never fetched|capped: off|"
 		is "without a TPM a request gets ENXIO ($mode)" "$(key_of '32 path')" 'ENXIO '
-		is "after the request nothing was fetched ($mode)" "$(status)" "root check: none|root: $mode, never fetched|"
+		is "after the request nothing was fetched ($mode)" "$(status)" "root check: none|root: $mode, never fetched|capped: off|"
 		ok "forget can be written without a TPM ($mode)" sh -c "echo 1 >$parameters/forget"
 		like "the log says once that there is no TPM ($mode)" "$(klog_ours | grep -c ': refused: no TPM$') $(klog_ours)" \
 			"^1 derived: uid 0, \"$([ $mode = cached ] && realpath /sbin/insmod || echo "$keyops")\": "

@@ -67,11 +67,14 @@ for request in 32 '32 ' ' ' '  ' path 'path 32' ' 32 path' '32,path' '32  path' 
 done
 
 # Options that do not exist, do not exist yet, are repeated, or are misspelled.
-for options in Path PATH pat paths path=1 path= csum=sha256 verity pcrs pcrs=7 capped noread=1 \
+for options in Path PATH pat paths path=1 path= csum=sha256 verity pcrs pcrs=7 capped capped=13 noread=1 \
 	read kcv kcv= ro path,path csum,csum path,noread,noread path,csum,path path,unknown \
-	path,logon logon path,verity path,capped; do
+	path,logon logon path,verity path,capped=13 path,capped,capped; do
 	bad EINVAL "32 $options"
 done
+
+# capped (capped.sh has the rest)
+bad EOPNOTSUPP '32 path,capped'
 
 # kcv= (parameters.sh tests the right and the wrong value)
 bad EKEYREJECTED '32 path,kcv=0123456789abcdef'

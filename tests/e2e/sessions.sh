@@ -53,7 +53,8 @@ root secret, and so every key, could be read on the TPM's bus. To allow that: \"
 require_encryption=0\" in /etc/modprobe.d/derived-keys.conf
 derived: no root secret yet (errno 95): the first request will fetch it"
 	is "$what: nothing was fetched" "$(cat $parameters/status)" 'root check: none
-root: cached, never fetched'
+root: cached, never fetched
+capped: off'
 	errno_is "$what: a request gets EOPNOTSUPP, from the remembered failure" EOPNOTSUPP derived x '32 path' @s
 	echo 1 >$parameters/forget
 	mark

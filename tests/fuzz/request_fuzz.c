@@ -59,7 +59,7 @@ static void check_request(const u8 *data, size_t len)
 		EXPECT(req.length >= DERIVED_LENGTH_MIN && req.length <= DERIVED_LENGTH_MAX);
 		EXPECT(req.options & (DERIVED_OPT_PATH | DERIVED_OPT_CSUM));
 		EXPECT(!(req.options & ~(DERIVED_OPT_PATH | DERIVED_OPT_CSUM | DERIVED_OPT_NOREAD | DERIVED_OPT_KCV |
-				       DERIVED_OPT_LOGON)));
+				       DERIVED_OPT_LOGON | DERIVED_OPT_CAPPED)));
 		EXPECT(!req.mixin == !req.mixin_len && req.mixin_len <= DERIVED_MIXIN_MAX);
 		EXPECT(!req.mixin || (req.mixin >= copy && req.mixin + req.mixin_len == copy + len));
 
@@ -110,6 +110,7 @@ static void check_context(const u8 *data, size_t len)
 			 (DERIVED_LENGTH_MAX - DERIVED_LENGTH_MIN + 1);
 	context.euid = be32(data + 2);
 	context.noread = data[6] & 1;
+	context.capped = data[6] & 4;
 	if (data[6] & 2) {
 		memset(sha256, data[6], sizeof(sha256));
 		context.sha256 = sha256;
@@ -147,6 +148,8 @@ static void check_context(const u8 *data, size_t len)
 	EXPECT(!context.noread || (n == 1 && value[0] == 1));
 	EXPECT(take_record(&p, end, 7, &value, &n) == !!context.mixin);
 	EXPECT(!context.mixin || (n == context.mixin_len && !memcmp(value, context.mixin, n)));
+	EXPECT(take_record(&p, end, 8, &value, &n) == context.capped);
+	EXPECT(!context.capped || (n == 1 && value[0] == 1));
 	EXPECT(p == end);
 
 	out = malloc(context.length);

@@ -13,6 +13,7 @@
 #define NOREAD	DERIVED_OPT_NOREAD
 #define LOGON	DERIVED_OPT_LOGON
 #define KCV	DERIVED_OPT_KCV
+#define CAPPED	DERIVED_OPT_CAPPED
 
 struct request {
 	const char *text;
@@ -41,6 +42,9 @@ static const struct request requests[] = {
 	     .kcv = 0x0123456789abcdefull),
 	GOOD("64 kcv=ffffffffffffffff,path x", 64, PATH | KCV, .kcv = U64_MAX,
 	     .mixin = "x"),
+	GOOD("64 path,capped", 64, PATH | CAPPED),
+	GOOD("64 capped,csum,kcv=0123456789abcdef x", 64, CSUM | CAPPED | KCV,
+	     .kcv = 0x0123456789abcdefull, .mixin = "x"),
 	GOOD("64 path nas-disk v1", 64, PATH, .mixin = "nas-disk v1"),
 	GOOD("64 path a  b", 64, PATH, .mixin = "a  b"),
 	GOOD("64 path paths", 64, PATH, .mixin = "paths"),
@@ -112,7 +116,10 @@ static const struct request requests[] = {
 	BAD("64 path,kcv=0x23456789abcdef", -EINVAL),
 	BAD("64 path,kcv=0123456789abcdeg", -EINVAL),
 	BAD("64 path,verity", -EINVAL),
-	BAD("64 path,capped", -EINVAL),
+	BAD("64 capped", -EINVAL),
+	BAD("64 path,capped,capped", -EINVAL),
+	BAD("64 path,capped=", -EINVAL),
+	BAD("64 path,capped=13", -EINVAL),
 
 	BAD("64 path path", -EINVAL),
 	BAD("64 path noread v1", -EINVAL),

@@ -215,16 +215,20 @@ static int fetch_without_kernel(struct tpm_chip *chip, struct tpm_buf *buf,
 				u8 root[DERIVED_ROOT_SIZE],
 				struct tpm2_report *report)
 {
+	struct hmac_key key = { .has_hmac = true };
 	struct derived_session session;
-	struct derived_primary primary;
-	int err;
+	int err, rc;
 
 	err = derived_session_start(&session, chip, buf, false, report);
 	if (!err) {
-		err = create_primary(&session, buf, &primary, report);
-		if (!err)
-			err = hmac(&session, buf, &primary, root, report);
-		derived_tpm_flush(chip, buf, primary.handle, report);
+		err = create_primary(&session, buf, NULL, &key.primary, report);
+		if (!err) {
+			rc = hmac(&session, buf, &key, derived_root_input,
+				  sizeof(derived_root_input), root, report);
+			if (rc)
+				err = derived_tpm_fail_rc(report, key.command, rc);
+		}
+		derived_tpm_flush(chip, buf, key.primary.handle, report);
 	}
 	derived_session_end(&session, buf, report);
 	if (!err)

@@ -20,6 +20,14 @@ struct hmac_sha256_ctx {
 	u8 state;
 };
 
+static inline void hmac_sha256_preparekey(struct hmac_sha256_key *key, const u8 *raw,
+					  size_t len)
+{
+	key->state = 0;
+	while (len--)
+		key->state = 31 * key->state + *raw++;
+}
+
 static inline void hmac_sha256_init(struct hmac_sha256_ctx *ctx,
 				    const struct hmac_sha256_key *key)
 {
