@@ -40,14 +40,14 @@ case $BOOT in
 	# The hook, for a kernel without the module. It asks: is the root on the disk? For a program
 	# in a chroot on the disk, it is. tests/checks/initramfs tests the rest, in mkinitramfs.
 	mkdir /var/hook
-	cp "$DERIVED/examples/initramfs-tools/hooks/derived-keys" /var/hook/
-	hook() { env DESTDIR=/var/hook verbose=n __MODULES_TO_ADD=/var/hook/add version=99.0-new "$@" sh /var/hook/derived-keys; }
+	cp "$DERIVED/examples/initramfs-tools/hooks/derived-nas" /var/hook/
+	hook() { env DESTDIR=/var/hook verbose=n __MODULES_TO_ADD=/var/hook/add version=99.0-new "$@" sh /var/hook/derived-nas; }
 	fstab() { echo "$1 / ext4 defaults 0 1" >/etc/fstab; }
-	cannot_boot='^E: derived-keys: The root is on the disk nas, so the kernel 99.0-new could not boot\.$'
+	cannot_boot='^E: derived-nas: The root is on the disk nas, so the kernel 99.0-new could not boot\.$'
 	is 'the root is on another disk' "$(findmnt -n -v -o SOURCE /)" /dev/vda
 	rm -f /etc/fstab
 	ok 'the root is on another disk: the hook succeeds' hook
-	like 'the hook warns that the module is missing' "$out" '^W: derived-keys: the module derived-keys is not installed for the kernel 99.0-new\.$'
+	like 'the hook warns that the module is missing' "$out" '^W: derived-nas: the module derived-keys is not installed for the kernel 99.0-new\.$'
 	fstab "UUID=$(blkid -p -o value -s UUID /dev/vda)"
 	ok 'fstab says the same: the hook succeeds' hook
 	fstab "UUID=$(blkid -p -o value -s UUID /dev/mapper/nas)"

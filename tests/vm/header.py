@@ -5,7 +5,7 @@ header.py: read the header of a test: the comment lines that say how it is run.
 A test is a shell script that is run inside a virtual machine. These lines can be in its header:
 
     # vm: boot tpm=NAME [timeout=SECONDS] [cpus=N] [args="words for the kernel's command line"]
-               [memory=MIB] [init=systemd] [initrd=initramfs-tools] [proxy="RULE..."]
+               [memory=MIB] [init=systemd] [initrd=initramfs-tools|dracut] [proxy="RULE..."]
                [image=builtin|noima]
           One line for each boot, in order. The script runs in each boot, with $BOOT = 1, 2, ...
           The disk and the TPMs keep their state from boot to boot of one test.
@@ -17,8 +17,9 @@ A test is a shell script that is run inside a virtual machine. These lines can b
           cpus=2 needs args="maxcpus=1", and the script brings up the second CPU. Under TCG, a kernel that
           starts with two CPUs may fail when it patches its own code.
           init=systemd: process 1 is systemd, and one of its services runs the script.
-          initrd=initramfs-tools: Debian's mkinitramfs makes the initramfs, with the module and
-          examples/initramfs-tools in it (tests/vm/initramfs).
+          initrd=initramfs-tools: Debian's mkinitramfs makes the initramfs, with the module (cap=13),
+          integration/initramfs-tools and examples/initramfs-tools in it (tests/vm/initramfs).
+          initrd=dracut: dracut makes it, with systemd, the module (cap=13) and integration/dracut in it.
           proxy="CreatePrimary:delay=300 HMAC@2-:rc=0x101": the TPM is reached through
           tests/vm/tpm-proxy, which delays, refuses or changes its answers by these rules.
           image=builtin: the kernel "debug" with the module built in. image=noima: the same without IMA.
@@ -76,7 +77,7 @@ class Boot:
         self.tpm, self.args, self.timeout, self.cpus = tpm, args, int(timeout), int(cpus)
         self.memory = int(memory)
         self.proxy = proxy.split()	# rules for tests/vm/tpm-proxy
-        if init not in ("", "systemd") or initrd not in ("", "initramfs-tools"):
+        if init not in ("", "systemd") or initrd not in ("", "initramfs-tools", "dracut"):
             raise ValueError("unknown init or initrd")
         if image not in ("", "builtin", "noima"):
             raise ValueError("unknown image")

@@ -31,12 +31,12 @@ class Kernel:
         self.slower, self.more_memory, self.args = 1, 0, ""
         if name == DEBUG:
             self.slower, self.more_memory, self.args = 8, 512, "panic_on_warn=1 page_poison=1"
-        self.initramfs = None
-        if any(boot.initrd for test in tests for boot in test.boots):
-            self.initramfs = os.path.join(work, f"initramfs-{name}")
-            if subprocess.run([os.path.join(HERE, "initramfs"), name, self.initramfs],
+        self.initramfs = {}	# the program that makes it -> the file
+        for program in sorted({boot.initrd for test in tests for boot in test.boots} - {""}):
+            self.initramfs[program] = os.path.join(work, f"{program}-{name}")
+            if subprocess.run([os.path.join(HERE, "initramfs"), name, program, self.initramfs[program]],
                               check=False).returncode:
-                raise Problem(f"tests/vm/initramfs {name} failed")
+                raise Problem(f"tests/vm/initramfs {name} {program} failed")
         self.payload = os.path.join(work, f"payload-{name}.ext4")
         self.make_payload(tests, os.path.join(work, f"payload-{name}"))
 
@@ -55,14 +55,10 @@ class Kernel:
         if os.path.isdir(modules):
             shutil.copytree(modules, os.path.join(stage, "lib-modules"))
         # The documentation is needed because tests run the commands in it.
-        for directory in ("tests", "examples", "Documentation"):
+        for directory in ("tests", "examples", "integration", "tools", "Documentation"):
             shutil.copytree(os.path.join(TREE, directory), os.path.join(stage, directory))
         shutil.copy(os.path.join(TREE, "README.md"), stage)
-        os.makedirs(os.path.join(stage, "tools"))
         os.makedirs(os.path.join(stage, "extra"))
-        recover = os.path.join(TREE, "tools", "derived-keys-recover")
-        if os.path.exists(recover):
-            shutil.copy(recover, os.path.join(stage, "tools"))
         for test in tests:
             if test_in_guest(test).startswith("extra/"):
                 shutil.copy(test.path, os.path.join(stage, "extra"))
@@ -186,7 +182,7 @@ def qemu_command(kernel, disk, serial, append, tpm, accel, boot=None, own_disk=N
     for more: with TCG and one machine for each core, one CPU is a third faster than two.
     """
     cpus = boot.cpus if boot else 1
-    initrd = kernel.initramfs if boot and boot.initrd else os.path.join(kernel.root, "initrd")
+    initrd = kernel.initramfs[boot.initrd] if boot and boot.initrd else os.path.join(kernel.root, "initrd")
     own = [] if not own_disk else [
         "-drive", f"file={own_disk},format=qcow2,if=none,id=own,cache=unsafe",
         "-device", "virtio-blk-pci,drive=own"]
