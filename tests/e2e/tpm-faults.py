@@ -15,10 +15,8 @@ every byte of the long fields in the less important answers (Kind, truncations()
 EVERY_BYTE=1 in the environment, all of them are tried (tpm-faults-long.sh).
 """
 
-import collections
 import ctypes
 import errno
-import fcntl
 import hashlib
 import hmac
 import os
@@ -36,152 +34,24 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [DERIVED + "/tests/vectors", DERIVED + "/tests/lib"]
 import derived_module  # noqa: E402
 from derived_module import (  # noqa: E402
-    ROOT_CHECK as GOLDEN, forget, insert_module, klog, session, status, stop_random_generator, text,
-    unload_module)
-from swtpm_private import Swtpm, connect  # noqa: E402
+    ROOT_CHECK as GOLDEN, forget, insert_module, klog, session, status, unload_module)
+from swtpm_private import Swtpm  # noqa: E402
 from tap import done, point, same  # noqa: E402
 from tpm_messages import (  # noqa: E402
-    CREATE_PRIMARY, FLUSH_CONTEXT as FLUSH, GET_CAPABILITY, HMAC, HMAC_START, NAMES as COMMAND_NAMES,
-    RH_NULL, RS_PW, SEQUENCE_COMPLETE, START_AUTH_SESSION as START_SESSION, ST_NO_SESSIONS, ST_SESSIONS,
-    all_handles, error, flush, receive, resized)
+    CREATE_PRIMARY, FLUSH_CONTEXT as FLUSH, GET_CAPABILITY, HMAC, HMAC_START, RH_NULL, RS_PW,
+    SEQUENCE_COMPLETE, START_AUTH_SESSION as START_SESSION, ST_NO_SESSIONS, ST_SESSIONS, error, resized)
+from vtpm import (  # noqa: E402
+    CREATE_NULL, NAMES, Vtpm, answer, changed, code_of, comes_true, flip, gone, make_vtpm, nth, refusal,
+    wait_for, without_command)
 
 REQUEST = b"32 path tpm-faults v1"
 EVERY_BYTE = "EVERY_BYTE" in os.environ
 
-CREATE_NULL = -CREATE_PRIMARY	# CreatePrimary in the null hierarchy
-NAMES = {**COMMAND_NAMES, CREATE_NULL: "CreatePrimary (null)"}
 SEQUENCE = (HMAC_START, SEQUENCE_COMPLETE)	# instead of HMAC
 STARTING = (CREATE_NULL, START_SESSION)		# the commands that begin the module's own session
 OBJECT, SESSION = 0x80, 0x02	# the first byte of a handle
 CREATES = {CREATE_NULL: OBJECT, START_SESSION: SESSION, CREATE_PRIMARY: OBJECT, HMAC_START: OBJECT}
-SET_LOCALITY = 0x20001000	# a command for the proxy, not for the TPM
 RC_COMMAND_CODE, RC_VALUE = 0x143, 0x2c4
-
-
-# ---------------------------------------------------------------- the TPM
-
-class Gone(Exception):
-    """Raised by a rule that makes the TPM vanish."""
-
-
-def comes_true(condition, seconds):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def wait_for(condition, seconds=10):
-    if not comes_true(condition, seconds):
-        raise RuntimeError("waited in vain")
-
-
-def code_of(command):
-    """The command's code, as the rules use it."""
-    code, handle = struct.unpack_from(">II", command.ljust(14, b"\0"), 6)
-    return CREATE_NULL if (code, handle) == (CREATE_PRIMARY, RH_NULL) else code
-
-
-def answered_by(rule, forward):
-    return lambda command: rule(command, forward)
-
-
-class Vtpm(threading.Thread):
-    """The TPM that the kernel sees. rules: command code -> rule(command, forward) -> response."""
-
-    fresh = {}			# values that may be used only once: a nonce or a key -> the command
-    reused = []			# such values that were used again, in another command
-
-    def __init__(self, swtpm, rules=()):
-        super().__init__(daemon=True)
-        self.socket = connect(swtpm.socket)
-        self.lock = threading.Lock()
-        self.rules = dict(rules)
-        self.kind = OWN			# the rules of this kind come after self.rules
-        self.delays = {}		# command code -> seconds
-        self.seen = []			# the commands, by code
-        self.by_password = []		# the commands that an empty password authorized
-        self.answers = {}		# command code -> the last response
-        self.traffic = collections.deque(maxlen=16)	# the last commands and responses
-        self.failure = None
-        # struct vtpm_proxy_new_dev: flags (VTPM_PROXY_FLAG_TPM2), tpm_num, fd, major, minor
-        new = bytearray(struct.pack("=5I", 1, 0, 0, 0, 0))
-        with open("/dev/vtpmx", "r+b", buffering=0) as vtpmx:
-            fcntl.ioctl(vtpmx, 0xc014a100, new)		# VTPM_PROXY_IOC_NEW_DEV
-        _, number, self.fd, _, _ = struct.unpack("=5I", new)
-        self.start()
-        # The driver gives up if the answer does not come in time. On a busy machine, it may be late.
-        self.accepted = comes_true(lambda: os.path.exists(f"/dev/tpmrm{number}"), 10)
-        if not self.accepted:
-            return
-        # Keep the kernel's random number generator from asking this TPM.
-        wait_for(lambda: f"tpm-rng-{number}" in text("/sys/class/misc/hw_random/rng_available"))
-        stop_random_generator()
-
-    def run(self):
-        try:
-            while True:
-                command = os.read(self.fd, 4096)
-                code = code_of(command)
-                if code == SET_LOCALITY:
-                    os.write(self.fd, error(0))
-                    continue
-                self.note(code, command)
-                forward, delay = self.forward, self.delays.get(code)
-                for rule in (self.rules.get(code), self.kind.rules.get(code)):
-                    if rule:
-                        forward = answered_by(rule, forward)
-                response = forward(command)
-                self.answers[code] = response
-                self.traffic += (command, response)
-                try:
-                    time.sleep(delay or 0)
-                    os.write(self.fd, response)
-                except OSError:
-                    if not delay:
-                        raise		# with a delay, the driver has only stopped waiting
-        except Gone:
-            pass
-        except Exception as e:		# raised again when the test checks the outcome
-            self.failure = e
-        self.socket.close()
-        os.close(self.fd)
-
-    def note(self, code, command):
-        self.seen.append(code)
-        tag, session = struct.unpack_from(">H16xI", command.ljust(22, b"\0"))
-        once = []
-        if code == START_SESSION:
-            once = [command[20:52], command[54:122]]	# nonceCaller, the ephemeral key
-        elif tag == ST_SESSIONS and session == RS_PW:
-            self.by_password.append(code)
-        elif tag == ST_SESSIONS:
-            once = [command[24:56]]			# nonceCaller
-        # If the TPM asks for that, the driver sends the same command again.
-        self.reused += [new for new in once if self.fresh.setdefault(new, command) != command]
-
-    def forward(self, command):
-        with self.lock:
-            self.socket.sendall(command)
-            return receive(self.socket)
-
-    def left(self):
-        """The objects and sessions in the swtpm. The kernel does not see this query."""
-        return all_handles(self.forward)
-
-    def flush(self, handles):
-        flush(self.forward, handles)
-
-
-def make_vtpm(swtpm, rules=()):
-    """A vTPM that the kernel's driver has accepted."""
-    for _ in range(5):
-        tpm = Vtpm(swtpm, rules)
-        if tpm.accepted:
-            return tpm
-    raise RuntimeError("the driver accepts no TPM")
 
 
 # ---------------------------------------------------------------- the module
@@ -383,39 +253,6 @@ class Layout:
         begin, end = self["PCR selection count"][0], self["outsideInfo"][1] + len(r) - self.length
         r = r[:begin - 2] + struct.pack(">H", end - begin) + r[begin:]
         return r[:end + 2] + hashlib.sha256(r[begin:end]).digest() + r[end + 2 + 32:]
-
-
-def changed(how):
-    """A rule: the TPM executes the command, and its answer is how(response)."""
-    return lambda command, forward: how(forward(command))
-
-
-def refusal(rc):
-    """A rule: the TPM does nothing and returns rc."""
-    return lambda command, forward: error(rc)
-
-
-def answer(response):
-    """A rule: the TPM executes the command, and its answer is this response."""
-    return changed(lambda r: response)
-
-
-def flip(at, mask, also=lambda r: r):
-    return changed(lambda r: also(r[:at] + bytes([r[at] ^ mask]) + r[at + 1:]))
-
-
-def gone(command, forward):
-    raise Gone
-
-
-def second(rule):
-    """A rule for the second command of this code only."""
-    count = [0]
-
-    def which(command, forward):
-        count[0] += 1
-        return rule(command, forward) if count[0] == 2 else forward(command)
-    return which
 
 
 class Kind:
@@ -1172,7 +1009,7 @@ def vanishing(swtpm, tpm):
     # Within a command, the driver only reports that the command was canceled.
     for code, wants in ((CREATE_NULL, ("ENXIO", "EIO")), (START_SESSION, ("ENXIO", "EIO")),
                         (HMAC, ("ENXIO", "EIO")), (FLUSH, ("ok",))):
-        tpm.rules = {code: second(gone) if code == FLUSH else gone}
+        tpm.rules = {code: nth(2, gone) if code == FLUSH else gone}
         got = outcome()
         point(f"a TPM that vanishes at {NAMES[code]} is {' or '.join(wants)}",
               [] if got in wants else [f"got {got}"])
@@ -1181,6 +1018,7 @@ def vanishing(swtpm, tpm):
             raise tpm.failure
         same(f"after the TPM has vanished at {NAMES[code]}, and forget, a request is ENXIO", outcome(), "ENXIO")
         tpm = make_vtpm(swtpm)
+        tpm.kind = OWN
         tpm.flush(tpm.left())
         same(f"with another TPM after that at {NAMES[code]}, the very next request is served",
              (add_key(), status("root check"), session()), ("ok", GOLDEN, "ok"))
@@ -1189,20 +1027,11 @@ def vanishing(swtpm, tpm):
 
 def without_hmac(swtpm, tpm):
     """A TPM that does not list TPM2_HMAC among its commands when the driver asks for them."""
-    def unlist(r):
-        # TPM_CAP_COMMANDS: TPMA_CCs, from offset 19 on. The driver checks their number.
-        if r[11:15] != b"\0\0\0\2":
-            return r
-        listed = list(struct.unpack_from(f">{(len(r) - 19) // 4}I", r, 19))
-        at = next(i for i, cca in enumerate(listed) if cca & 0xffff == HMAC)
-        listed[at] = listed[at - 1]
-        return r[:19] + struct.pack(f">{len(listed)}I", *listed)
-
     tpm.rules = {CREATE_NULL: gone}
     outcome()
     tpm.join(10)
-    tpm = make_vtpm(swtpm, {GET_CAPABILITY: changed(unlist)})
-    tpm.rules = {}
+    tpm = make_vtpm(swtpm, {GET_CAPABILITY: without_command(HMAC)})
+    tpm.kind, tpm.rules = OWN, {}
     tpm.flush(tpm.left())
     del tpm.seen[:]
     same("a TPM that does not list TPM2_HMAC gives the golden root check value", outcome(), "ok")
@@ -1250,6 +1079,7 @@ def main():
     herd = [Asker(number) for number in range(28)]	# before there are threads
     with Swtpm(DERIVED + "/tests/vectors/tpm-golden") as swtpm:
         tpm = make_vtpm(swtpm)
+        tpm.kind = OWN
         honest(tpm)
         without_session(tpm)
         layouts = {kind: learn(tpm, kind) for kind in (OWN, PASSWORD)}
