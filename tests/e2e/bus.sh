@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # bus.sh: an eavesdropper on the TPM's bus does not learn the root secret, unless the administrator
-# allows it (require_encryption=0).
+# allows it (require_encryption=0). The eavesdropper never learns the capped root secret.
 #
 # swtpm logs every byte that crosses the bus; bus.observer searches that log on the host. In the second
 # boot, an error is forged as the answer to every command that starts a session. By default, this
 # gives the eavesdropper nothing. Then, with require_encryption=0, the same search finds the root
 # secret.
 #
+# The third and the fourth boot do the same with cap=13. The capped root needs a policy session, so that
+# require_encryption=0 does not let it cross the bus in clear.
+#
+# vm: boot tpm=golden
+# vm: boot tpm=golden proxy="StartAuthSession:rc=0x2c4"
 # vm: boot tpm=golden
 # vm: boot tpm=golden proxy="StartAuthSession:rc=0x2c4"
 # vm: observer bus.observer
@@ -20,6 +25,43 @@ parameters=/sys/module/derived_keys/parameters
 status() { sed -n "s/^$1: //p" $parameters/status; }
 
 plan_later
+input='derived-keys v1 capped root'
+case $BOOT in
+3)
+	"$DERIVED/bin/cap-race" /dev/tpmrm0 1 /run/race &
+	sleep 2
+	kill $!
+	like 'before the cap, a program fetches the capped root without encryption: the search finds it' \
+		"$(ask_observer capped)" '^[1-9][0-9]* times, 25 of 25 pieces'
+	like 'the same search finds the input of the HMAC' "$(ask_observer text "$input")" \
+		'^[1-9][0-9]* times, 20 of 20 pieces'
+	ask_observer forget >/dev/null
+	ok 'the module loads with cap=13' load_module cap=13
+	is 'the capped root is held' "$(status capped)" held
+	like 'the input of the HMAC has crossed the bus once' "$(ask_observer text "$input")" \
+		'^1 times, 20 of 20 pieces, in [0-9]{4,} bytes$'
+	like 'no piece of the capped root secret has crossed the bus' "$(ask_observer capped)" \
+		'^0 times, 0 of 25 pieces, in [0-9]{4,} bytes$'
+	like 'no piece of the root secret has crossed the bus' "$(ask_observer root)" \
+		'^0 times, 0 of 25 pieces, in [0-9]{4,} bytes$'
+	done_testing
+	exit
+	;;
+4)
+	ok 'with a forged error the module loads with cap=13 and require_encryption=0' \
+		load_module cap=13 require_encryption=0
+	like 'the plain root secret has crossed the bus, as the administrator allows' "$(ask_observer root)" \
+		'^1 times, 25 of 25 pieces, in [0-9]{4,} bytes$'
+	is 'the capped root was not fetched' "$(status capped)" missed
+	like 'no piece of the capped root secret has crossed the bus' "$(ask_observer capped)" \
+		'^0 times, 0 of 25 pieces, in [0-9]{4,} bytes$'
+	# What it does not share with the input of the plain one.
+	like 'the input of its HMAC has not crossed the bus either' "$(ask_observer text 'capped root')" \
+		'^0 times, 0 of 4 pieces, '
+	done_testing
+	exit
+	;;
+esac
 clear=
 if [ "$BOOT" -eq 2 ]; then
 	ok 'with a forged error the module loads' load_module

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # ram.sh: no secret stays in memory longer than necessary. The search covers all of the machine's
-# memory, and the image that it hibernates into.
+# memory, and the image that it hibernates into. ram-capped.sh does the same for the capped root.
 #
 # ram.observer runs the search on the host, and describes it. It has the root secret from the golden
 # vectors, and computes the keys from it. It cannot know the secrets of a session with the TPM, so the
@@ -15,37 +15,11 @@
 # vm: not-on[debug] the results depend on the kernel's own code as Debian builds it
 # vm: long[7.3] nine searches of all memory
 
-. "$DERIVED/tests/lib/lib.sh"
+. "$DERIVED/tests/lib/ram.sh"
 
 parameters=/sys/module/derived_keys/parameters
 state=/root/ram.state
 
-observe() { note "$1: $(ask_observer "${@:2}")"; }
-# is_at DESC NAME PLACES: the last search has found the secret in these places.
-is_at() {
-	local got
-	got=$(ask_observer where "$2")
-	is "$1" "$got" "$3" || pages "$got"
-}
-# Print the flags of the pages of some addresses, by the names of
-# include/uapi/linux/kernel-page-flags.h.
-pages() {
-	local address flags bit names=(LOCKED ERROR REFERENCED UPTODATE DIRTY LRU ACTIVE SLAB WRITEBACK RECLAIM
-		BUDDY MMAP ANON SWAPCACHE SWAPBACKED COMPOUND_HEAD COMPOUND_TAIL)
-	while read -r address; do
-		flags=$(od -An -t u8 -j $(((address >> 12) * 8)) -N 8 /proc/kpageflags)
-		note "$address: page flags:$(for bit in "${!names[@]}"; do
-			((flags >> bit & 1)) && printf ' %s' "${names[bit]}"; done)"
-	done < <(grep -oE '0x[0-9a-f]+' <<<"$1")
-}
-# hold REQUEST...: a process requests keys, the observer keeps a copy of all memory at once, and the
-# process waits until it is killed. This script does nothing meanwhile.
-hold() {
-	local answer
-	coproc HOLDER { exec "$DERIVED/bin/hold" "$@" <>/dev/ttyS3; }
-	read -r -t 60 -u "${HOLDER[0]}" answer
-	note "kept: $answer"
-}
 status() { sed -n "s/^$1: //p" $parameters/status; }
 # wait_for CMD...: wait until the command succeeds, but not longer than 10 s.
 wait_for() {
@@ -58,30 +32,6 @@ wait_for() {
 }
 # shellcheck disable=SC2317 # wait_for calls it
 no_key() { ! grep -qE " ($1):" /proc/keys; }
-
-watch_session() {
-	local at dx='' di=''
-	for at in 0 16 4 20 8 24 12 28; do
-		dx+=" w$at=+$at(%dx):x32" di+=" w$at=+$at(%di):x32"
-	done
-	echo "p:session/ecdh crypto_ecdh_shared_secret$dx" >$tracing/kprobe_events
-	echo "p:session/kdfe derived_tpm_kdfe$di" >>$tracing/kprobe_events
-	echo >$tracing/trace
-	echo 1 >$tracing/events/session/enable
-}
-session_is_known() {
-	local words
-	words=$(awk '/ (ecdh|kdfe): / {
-			for (i = 1; i <= NF; i++)
-				if (split($i, w, "=0x") == 2) word[/ kdfe: /, w[1]] = w[2]
-		} END {
-			for (kdfe = 0; kdfe < 2; kdfe++) for (at = 0; at < 32; at += 4) print word[kdfe, "w" at]
-		}' $tracing/trace)
-	echo 0 >$tracing/events/session/enable
-	echo >$tracing/kprobe_events
-	# shellcheck disable=SC2086
-	is "$1: the session's secrets are known" "$(ask_observer session $words)" proved
-}
 
 if grep -qw vm_kexec=1 /proc/cmdline; then
 	tap_count=$(cat $state)
@@ -119,7 +69,7 @@ echo 1 >$parameters/forget
 for name in revoked unlinked expired invalidated kept; do
 	add $name
 done
-session_is_known cached
+session_is_known cached root
 keyctl request2 derived twin "${request[twin]/noread/noread,logon}" @u >/dev/null
 "$DERIVED/bin/keyops" add read '64 path read v1' @s 1000 >/run/read &
 reader=$!
@@ -162,7 +112,7 @@ ok 'the module loads with root=transient' load_module root=transient
 keyctl add user marker "$marker" @u >/dev/null
 watch_session
 hold '96 path transient v1'
-session_is_known transient
+session_is_known transient root
 observe 'root=transient' look kept
 is_at 'root=transient: the key is in its payload only' transient payload
 is_at 'root=transient: the root secret is nowhere' root nowhere

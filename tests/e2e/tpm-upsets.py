@@ -19,11 +19,11 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from derived_module import (  # noqa: E402
     PROCESS_KEYRING, ROOT_CHECK, forget, klog, status, stop_random_generator, unload_module)
+from suspend import suspend_to_ram  # noqa: E402
 from tap import done, note, point, same  # noqa: E402
 from tpm_tis import ask, ask_observer, case, load_module, outcome  # noqa: E402
 
 PROCESSES = 4
-PMBASE = 0x40			# in the configuration space of the chip set's LPC bridge (ICH9)
 
 
 class Askers:
@@ -136,25 +136,6 @@ def not_started():
     check("after the TPM is started, all requests get the golden key", came["c"])
 
 
-def sleep():
-    """
-    Suspend the machine to RAM until the observer wakes it up. The firmware (SeaBIOS) does not restore
-    the base address of the power management registers, which are needed to suspend the machine again
-    or to power it off. So it is saved and restored here.
-    """
-    with open("/sys/bus/pci/devices/0000:00:1f.0/config", "r+b", buffering=0) as lpc_bridge:
-        lpc_bridge.seek(PMBASE)
-        registers = lpc_bridge.read(5)
-        with open("/sys/power/mem_sleep", "w", encoding="ascii") as file:
-            file.write("deep")
-        ask_observer("wake")
-        with open("/sys/power/state", "w", encoding="ascii") as file:
-            file.write("mem")
-        lpc_bridge.seek(PMBASE)
-        lpc_bridge.write(registers)
-    return ask_observer("woken")
-
-
 def suspend(root):
     """The firmware starts the TPM with the state that the driver has saved in it."""
     null_primary = status("null primary")
@@ -162,7 +143,8 @@ def suspend(root):
     time.sleep(0.5)
     askers.enter("b")
     forget()
-    slept = sleep()
+    suspend_to_ram()
+    slept = ask_observer("woken")
     time.sleep(0.5)
     forget()
     askers.enter("c")
