@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# demo.sh: derived keys, as a story of five boots for people to read ("make demo"): first what a key
-# depends on; then a NAS whose disk is opened by a key; the disk is stolen; and the TPM is cleared.
+# demo.sh: derived keys, as a story of six boots for people to read ("make demo"): first what a key
+# depends on; then a NAS whose disk is opened by a key; a thief with a root shell; the disk is stolen; and the TPM
+# is cleared.
 #
+# vm: boot tpm=machine-a
 # vm: boot tpm=machine-a
 # vm: boot tpm=machine-a
 # vm: boot tpm=machine-b
@@ -32,6 +34,9 @@ held() {
 }
 differs() {
 	if isnt "$@"; then row yes "$1"; else row NO "$1"; fi
+}
+matches() {
+	if like "$@"; then row yes "$1"; else row NO "$1"; fi
 }
 
 # ask PROGRAM REQUEST: show the command that makes a key, and the key; sets $key to its bytes. The key
@@ -173,6 +178,49 @@ case $BOOT in
 	title 'Machine A is switched off'
 	;;
 3)
+	title 'Machine A again, with capped keys. A thief has a root shell, and tpm2-tools'
+	type_in "insmod derived-keys.ko cap=13; dmesg --notime | grep 'derived: capped root' | cut -d, -f1-2"
+	step 'A capped key names its check value. The first time, the log has it:'
+	ask keyctl '64 path,capped nas-disk v1'
+	type_in "dmesg --notime | sed -n 's/.* This key has \\(kcv=[0-9a-f]*\\).*/\\1/p'"
+	capped=$(dmesg --notime | sed -n 's/.* This key has \(kcv=[0-9a-f]*\).*/\1/p')
+	ask keyctl "64 path,capped,$capped nas-disk v1"
+	differs 'a capped key is another key' "$key" "$(recall nas)"
+	remember capped
+
+	step 'The thief has no need of the program: the TPM computes the plain key for any tool.'
+	type_in "tools/derived-keys-recover key --uid 0 --program /usr/bin/keyctl --hex '$nas' 2>/dev/null | cut -c-16"
+	held 'a root shell gets the plain key from the TPM' \
+		"$(tools/derived-keys-recover key --uid 0 --program /usr/bin/keyctl --hex "$nas" 2>/dev/null)" "$(recall nas)"
+	step "The capped root's key in the TPM can be made, too:"
+	cd /root || exit
+	python3 - "$(sed -n 's/^capped policy: //p' /sys/module/derived_keys/parameters/status)" <<'END'
+import hashlib, sys
+policy = bytes.fromhex(sys.argv[1])
+open("policy", "wb").write(policy)
+open("unique", "wb").write(b"\x20\0" + hashlib.sha256(b"derived-keys v1 capped").digest())
+open("input", "wb").write(b"\0\0\0\1derived-keys v1 capped root\0" + policy + b"\0\0\1\0")
+END
+	export TPM2TOOLS_TCTI=device:/dev/tpmrm0
+	attributes='fixedtpm|fixedparent|sensitivedataorigin|adminwithpolicy|noda|sign'
+	type_in "tpm2_createprimary -Q -C o -g sha256 -G hmac:sha256 -a '$attributes' -L policy -u unique -c key && echo made"
+	step 'But since the module was loaded, the TPM does not use it any more, for nobody:'
+	type_in "tpm2_startauthsession --policy-session -S session; tpm2_policypcr -Q -S session -l sha256:13
+	tpm2_hmac -c key -p session:session --hex input 2>&1 | grep -o 'tpm:session.*'; tpm2_flushcontext session"
+	type_in "tpm2_hmac -c key --hex input 2>&1 | grep -o 'tpm:error.*'"
+	tpm2_startauthsession --policy-session -S session
+	tpm2_policypcr -Q -S session -l sha256:13
+	matches 'a root shell does not get the capped root from the TPM' \
+		"$(tpm2_hmac -c key -p session:session --hex input 2>&1)" 'a policy check failed'
+	tpm2_flushcontext session
+	cd "$DERIVED" || exit
+	step 'PCR 13 stays closed until the next boot, and the program still gets its key:'
+	type_in "tools/derived-keys-recover key --cap 13 --uid 0 --program /usr/bin/keyctl '64 path,capped nas-disk v1'"
+	ask keyctl "64 path,capped,$capped nas-disk v1"
+	held 'the program still gets its capped key' "$key" "$(recall capped)"
+	title 'Machine A is switched off'
+	;;
+4)
 	title 'A thief puts the disk into machine B, which has a TPM of its own'
 	load
 	differs 'another machine has another root check value' "$(root_check)" "$(cat $notes/root)"
@@ -193,7 +241,7 @@ case $BOOT in
 	dmsetup remove nas
 	title 'Machine B is switched off'
 	;;
-4)
+5)
 	title 'Machine A will be thrown away: its TPM is cleared'
 	load
 	ask keyctl "64 path,kcv=$(cat $notes/kcv) nas-disk v1"
@@ -209,7 +257,7 @@ case $BOOT in
 	remember nas-after-clear
 	title 'Machine A is switched off'
 	;;
-5)
+6)
 	title 'Machine A is switched on for the last time'
 	load
 	differs 'after tpm2_clear and a reboot, the root secret is another one' "$(root_check)" "$(cat $notes/root)"
