@@ -10,7 +10,7 @@
  * all, a program that runs before the module can fetch the capped root.
  *
  * A request never makes a TPM command here: it is served from memory, or
- * refused. What uses the TPM runs in a worker, because no signal can interrupt a
+ * refused. A worker makes all TPM commands, because no signal can interrupt a
  * worker.
  *
  * Once the cap PCR is closed, the module cannot be unloaded: a TPM can lose its

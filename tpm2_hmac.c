@@ -339,20 +339,19 @@ static int check_tpm(struct tpm_chip *chip, bool *has_hmac,
 	return 0;
 }
 
-/* The whole fetch, under one tpm_try_get_ops(). */
-static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
-		      u8 root[DERIVED_ROOT_SIZE], struct tpm2_report *report)
+/*
+ * Fetches the root secret. @kernel_can says whether the kernel's session can
+ * express the commands.
+ */
+static int fetch_by(struct tpm_chip *chip, struct tpm_buf *buf, bool has_hmac,
+		    bool kernel_can, u8 root[DERIVED_ROOT_SIZE],
+		    struct tpm2_report *report)
 {
+	struct hmac_key key = { .has_hmac = has_hmac };
 	struct derived_session session;
-	struct hmac_key key = { };
 	int err, rc;
 
-	err = check_tpm(chip, &key.has_hmac, report);
-	if (err)
-		return err;
-
-	/* A sequence's name is empty. The kernel's session cannot express that. */
-	err = derived_session_start(&session, chip, buf, key.has_hmac, report);
+	err = derived_session_start(&session, chip, buf, kernel_can, report);
 	if (!err) {
 		err = create_primary(&session, buf, NULL, &key.primary, report);
 		if (!err) {
@@ -367,6 +366,18 @@ static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
 	if (!err)
 		identify_tpm(chip, buf, report);
 	return err;
+}
+
+/* The whole fetch, under one tpm_try_get_ops(). */
+static int fetch_from(struct tpm_chip *chip, struct tpm_buf *buf,
+		      u8 root[DERIVED_ROOT_SIZE], struct tpm2_report *report)
+{
+	bool has_hmac = false;
+	int err;
+
+	err = check_tpm(chip, &has_hmac, report);
+	/* A sequence's name is empty. The kernel's session cannot express that. */
+	return err ? err : fetch_by(chip, buf, has_hmac, has_hmac, root, report);
 }
 
 /*
@@ -464,7 +475,7 @@ int derived_tpm_fetch(u8 secret[DERIVED_ROOT_SIZE], struct tpm2_report *report)
 /* How often a command after the HMAC is tried, if the TPM fails. */
 #define CLOSE_TRIES	3
 
-/* What the TPM answers if the policy, the first session, is not satisfied. */
+/* The TPM's answer if the policy of the first session is not satisfied. */
 #define POLICY_FAILED	(TPM_RC_POLICY_FAIL | TPM_RC_P_OR_S | TPM_RC_1)
 
 static int capped_unfit(struct derived_capped *capped,

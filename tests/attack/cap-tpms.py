@@ -9,7 +9,6 @@ that fails in the middle of a fetch. Each is a private swtpm behind /dev/vtpmx.
 
 import contextlib
 import os
-import struct
 import subprocess
 import sys
 
@@ -21,23 +20,19 @@ from derived_module import add_key, insert_module, klog, status, unload_module  
 from swtpm_private import Swtpm  # noqa: E402
 from tap import point, same  # noqa: E402
 from tpm_messages import (  # noqa: E402
-    FLUSH_CONTEXT, HMAC, HMAC_START, OBJECTS, RS_PW, SEQUENCE_COMPLETE, STARTUP_CLEAR, ST_SESSIONS, code_of, error,
-    flush, handles)
+    FLUSH_CONTEXT, HMAC, HMAC_START, OBJECTS, SEQUENCE_COMPLETE, STARTUP_CLEAR, code_of, error, flush, handles,
+    pcr_allocate)
 from vtpm import make_vtpm, refusal  # noqa: E402
 
 MODULE = sys.argv[1]
 GOLDEN = DERIVED + "/tests/vectors/tpm-golden"
-RH_PLATFORM, PCR_ALLOCATE = 0x4000000c, 0x12b
-SHA1, SHA256, ALL_PCRS = 0x4, 0xb, 0xffffff
+SHA1, SHA256, ALL_PCRS = 0x4, 0xb, set(range(24))
 CAPPED = b"64 path,capped,kcv=0123456789abcdef v1"
 
 
 def allocate(swtpm, banks):
-    """TPM2_PCR_Allocate, and the reset that makes it so. banks: the PCRs of each bank, as a bitmap."""
-    body = struct.pack(">IIIHBHI", RH_PLATFORM, 9, RS_PW, 0, 0, 0, len(banks))
-    for bank, pcrs in banks.items():
-        body += struct.pack(">HB", bank, 3) + pcrs.to_bytes(3, "little")
-    response = swtpm.command(struct.pack(">HII", ST_SESSIONS, 10 + len(body), PCR_ALLOCATE) + body)
+    """TPM2_PCR_Allocate, and the reset that makes it so. banks: algorithm -> its PCRs."""
+    response = swtpm.command(pcr_allocate(banks))
     if code_of(response) or response[14] != 1:
         raise RuntimeError(f"TPM2_PCR_Allocate: {response.hex()}")
     restart(swtpm)
@@ -149,14 +144,14 @@ def leftover(key, state, want, *parameters):
 def main():
     tap.points = int(sys.argv[2])
     both = {SHA1: ALL_PCRS, SHA256: ALL_PCRS}
-    sha1 = {SHA1: ALL_PCRS, SHA256: 0}
+    sha1 = {SHA1: ALL_PCRS, SHA256: ()}
     trick("both banks", both, "computes POLICY_FAIL")
     trick("SHA-1 alone", sha1, "computes computes")
-    trick("no PCR 13 in SHA-256", {SHA1: ALL_PCRS, SHA256: ALL_PCRS & ~(1 << 13)}, "computes computes")
+    trick("no PCR 13 in SHA-256", {SHA1: ALL_PCRS, SHA256: ALL_PCRS - {13}}, "computes computes")
     unfit("K22", "SHA-1 alone", sha1, ["cap=13"], "the TPM has no PCR 13 in its SHA-256 bank")
-    unfit("K22b", "no PCR 13 in SHA-256", {SHA1: ALL_PCRS, SHA256: ALL_PCRS & ~(1 << 13)}, ["cap=13"],
+    unfit("K22b", "no PCR 13 in SHA-256", {SHA1: ALL_PCRS, SHA256: ALL_PCRS - {13}}, ["cap=13"],
           "the TPM has no PCR 13 in its SHA-256 bank")
-    unfit("K22c", "no PCR 7 in SHA-256", {SHA1: ALL_PCRS, SHA256: ALL_PCRS & ~(1 << 7)}, ["cap=13", "cap_pcrs=7"],
+    unfit("K22c", "no PCR 7 in SHA-256", {SHA1: ALL_PCRS, SHA256: ALL_PCRS - {7}}, ["cap=13", "cap_pcrs=7"],
           "the TPM has no PCR 7 in its SHA-256 bank")
     unfit("K22d", "PCR 7 is zero", both, ["cap=13", "cap_pcrs=7"],
           "PCR 7 says nothing about this boot: it is all zeros or all ones", before="another root")

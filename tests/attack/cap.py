@@ -35,15 +35,14 @@ TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(TREE, "tests", "lib"))
 from tpm_messages import (  # noqa: E402
     CODES, LOADED_SESSIONS, OBJECTS, RH_NULL, RH_OWNER, RS_PW, ST_NO_SESSIONS, ST_SESSIONS, Refused, code_of,
-    flush, handles, receive)
+    flush, handles, pcr_allocate, pcr_extend, pcr_selection, receive, tpm2b)
 
-RH_LOCKOUT, RH_PLATFORM = 0x4000000a, 0x4000000c
+RH_LOCKOUT = 0x4000000a
 SE_HMAC, SE_POLICY, SE_TRIAL = 0, 1, 3
 ALG_NULL, ALG_HMAC, ALG_SHA1, ALG_SHA256 = 0x10, 0x5, 0x4, 0xb
 SHA256_SIZE = 32
 ZERO = bytes(SHA256_SIZE)
-PCRS = 24
-ALL_PCRS = (1 << PCRS) - 1
+SHA1_ALONE = {ALG_SHA1: range(24), ALG_SHA256: ()}
 
 NAMES = {
     0x082: "ATTRIBUTES", 0x084: "VALUE", 0x085: "HIERARCHY", 0x08a: "TYPE", 0x08b: "HANDLE", 0x08e: "AUTH_FAIL", 0x095: "SIZE",
@@ -65,21 +64,12 @@ def sha256(data):
     return hashlib.sha256(data).digest()
 
 
-def sized(data):
-    return struct.pack(">H", len(data)) + data
-
-
-def selection(pcrs, bank=ALG_SHA256):
-    mask = sum(1 << pcr for pcr in pcrs)
-    return struct.pack(">IHB", 1, bank, PCRS // 8) + mask.to_bytes(PCRS // 8, "little")
-
-
 PASSWORD = struct.pack(">IHBH", RS_PW, 0, 0, 0)
 
 
 def by_session(session, password=b""):
     """Authorized by a session without a key: the HMAC is empty, and it goes on."""
-    return struct.pack(">IHB", session, 0, 1) + sized(password)
+    return struct.pack(">IHB", session, 0, 1) + tpm2b(password)
 
 
 class Tpm:
@@ -106,16 +96,19 @@ class Tpm:
             body += struct.pack(">I", len(auth)) + auth
         body += parameters
         tag = ST_NO_SESSIONS if auth is None else ST_SESSIONS
-        response = self.exchange(struct.pack(">HII", tag, 10 + len(body), code) + body)
+        return self.ask(struct.pack(">HII", tag, 10 + len(body), code) + body)[10:]
+
+    def ask(self, command):
+        response = self.exchange(command)
         if code_of(response):
             raise Refused(code_of(response))
-        return response[10:]
+        return response
 
     # Each of these is one command.
 
     def create(self, public):
         answer = self.run("CreatePrimary", [RH_OWNER],
-                          sized(bytes(4)) + sized(public) + sized(b"") + struct.pack(">I", 0), PASSWORD)
+                          tpm2b(bytes(4)) + tpm2b(public) + tpm2b(b"") + struct.pack(">I", 0), PASSWORD)
         return struct.unpack_from(">I", answer)[0]
 
     def read_public(self, handle):
@@ -127,22 +120,22 @@ class Tpm:
 
     def start_session(self, kind):
         answer = self.run("StartAuthSession", [RH_NULL, RH_NULL],
-                          sized(os.urandom(SHA256_SIZE)) + sized(b"") + struct.pack(">BHH", kind, ALG_NULL, ALG_SHA256))
+                          tpm2b(os.urandom(SHA256_SIZE)) + tpm2b(b"") + struct.pack(">BHH", kind, ALG_NULL, ALG_SHA256))
         return struct.unpack_from(">I", answer)[0], answer[6:6 + SHA256_SIZE]
 
     def policy_pcr(self, session, pcrs, digest=b"", bank=ALG_SHA256):
-        self.run("PolicyPCR", [session], sized(digest) + selection(pcrs, bank))
+        self.run("PolicyPCR", [session], tpm2b(digest) + pcr_selection(pcrs, bank))
 
     def hmac(self, handle, data, auth):
-        answer = self.run("HMAC", [handle], sized(data) + struct.pack(">H", ALG_SHA256), auth)
+        answer = self.run("HMAC", [handle], tpm2b(data) + struct.pack(">H", ALG_SHA256), auth)
         return answer[6:6 + SHA256_SIZE]
 
     def hmac_start(self, handle, auth):
-        answer = self.run("HMAC_Start", [handle], sized(b"") + struct.pack(">H", ALG_SHA256), auth)
+        answer = self.run("HMAC_Start", [handle], tpm2b(b"") + struct.pack(">H", ALG_SHA256), auth)
         return struct.unpack_from(">I", answer)[0]
 
     def complete(self, sequence, data, auth=PASSWORD):
-        answer = self.run("SequenceComplete", [sequence], sized(data) + struct.pack(">I", RH_NULL), auth)
+        answer = self.run("SequenceComplete", [sequence], tpm2b(data) + struct.pack(">I", RH_NULL), auth)
         return answer[6:6 + SHA256_SIZE]
 
     def save(self, handle):
@@ -155,17 +148,11 @@ class Tpm:
         self.run(0x120, [RH_OWNER, handle], struct.pack(">I", persistent), PASSWORD)
 
     def pcr(self, pcr):
-        answer = self.run("PCR_Read", [], selection([pcr]))
+        answer = self.run("PCR_Read", [], pcr_selection([pcr]))
         return answer[-SHA256_SIZE:]
 
     def extend(self, pcr, digest):
-        self.run("PCR_Extend", [pcr], struct.pack(">IH", 1, ALG_SHA256) + digest, PASSWORD)
-
-    def allocate(self, banks):
-        """TPM2_PCR_Allocate: the PCRs of each bank, as a bitmap."""
-        self.run(0x12b, [RH_PLATFORM], struct.pack(">I", len(banks)) + b"".join(
-            struct.pack(">HB", bank, PCRS // 8) + pcrs.to_bytes(PCRS // 8, "little") for bank, pcrs in banks.items()),
-                 PASSWORD)
+        self.ask(pcr_extend(pcr, digest))
 
     def left(self, *kinds):
         return handles(self.exchange, *(kinds or (OBJECTS, LOADED_SESSIONS)))
@@ -181,8 +168,8 @@ class Plain:
     pcrs = (13,)			# for a policy, which this key does not have
 
     def public(self, attributes=0x00040472):
-        return struct.pack(">HHI", 8, ALG_SHA256, attributes) + sized(b"") + \
-            struct.pack(">HH", ALG_HMAC, ALG_SHA256) + sized(sha256(b"derived-keys v1"))
+        return struct.pack(">HHI", 8, ALG_SHA256, attributes) + tpm2b(b"") + \
+            struct.pack(">HH", ALG_HMAC, ALG_SHA256) + tpm2b(sha256(b"derived-keys v1"))
 
 
 class Capped:
@@ -193,13 +180,13 @@ class Capped:
         values = {pcr: tpm.pcr(pcr) for pcr in pcrs[:-1]}
         values[pcrs[-1]] = ZERO
         self.values = values
-        self.policy = policy or sha256(ZERO + struct.pack(">I", CODES["PolicyPCR"]) + selection(pcrs) +
+        self.policy = policy or sha256(ZERO + struct.pack(">I", CODES["PolicyPCR"]) + pcr_selection(pcrs) +
                                        sha256(b"".join(values[pcr] for pcr in sorted(pcrs))))
         self.data = struct.pack(">I", 1) + b"derived-keys v1 capped root\0" + self.policy + struct.pack(">I", 256)
 
     def public(self, attributes=0x000404b2):
-        return struct.pack(">HHI", 8, ALG_SHA256, attributes) + sized(self.policy) + \
-            struct.pack(">HH", ALG_HMAC, ALG_SHA256) + sized(sha256(b"derived-keys v1 capped"))
+        return struct.pack(">HHI", 8, ALG_SHA256, attributes) + tpm2b(self.policy) + \
+            struct.pack(">HH", ALG_HMAC, ALG_SHA256) + tpm2b(sha256(b"derived-keys v1 capped"))
 
 
 def target(tpm, text):
@@ -257,12 +244,12 @@ def with_hmac_session(tpm, key):
     handle = tpm.create(key.public())
     name = tpm.read_public(handle)[1]
     session, nonce = tpm.start_session(SE_HMAC)
-    parameters = sized(key.data) + struct.pack(">H", ALG_SHA256)
+    parameters = tpm2b(key.data) + struct.pack(">H", ALG_SHA256)
     ours, attributes = os.urandom(SHA256_SIZE), b"\1"
     digest = hmac.digest(b"", sha256(struct.pack(">I", CODES["HMAC"]) + name + parameters) + ours + nonce + attributes,
                          "sha256")
     answer = tpm.run("HMAC", [handle], parameters,
-                     struct.pack(">I", session) + sized(ours) + attributes + sized(digest))
+                     struct.pack(">I", session) + tpm2b(ours) + attributes + tpm2b(digest))
     return answer[6:6 + SHA256_SIZE]
 
 
@@ -284,7 +271,7 @@ def sign(tpm, key, data):
     handle = tpm.create(key.public())
     scheme = struct.pack(">HH", ALG_HMAC, ALG_SHA256)
     ticket = struct.pack(">HIH", 0x8024, RH_NULL, 0)
-    answer = authorized(tpm, key, lambda auth: tpm.run(0x15d, [handle], sized(data) + scheme + ticket, auth))
+    answer = authorized(tpm, key, lambda auth: tpm.run(0x15d, [handle], tpm2b(data) + scheme + ticket, auth))
     return answer[8:8 + SHA256_SIZE]
 
 
@@ -300,7 +287,7 @@ def sign_digest(tpm, key):
 def quote(tpm, key):
     """The key signs, by TPM2_Quote, what the TPM says about a PCR."""
     handle = tpm.create(key.public())
-    parameters = sized(b"") + struct.pack(">HH", ALG_HMAC, ALG_SHA256) + selection([0])
+    parameters = tpm2b(b"") + struct.pack(">HH", ALG_HMAC, ALG_SHA256) + pcr_selection([0])
     authorized(tpm, key, lambda auth: tpm.run(0x158, [handle], parameters, auth))
     return "signs"
 
@@ -315,28 +302,28 @@ def verify(tpm, key):
     """Nothing authorizes TPM2_VerifySignature. The attacker has a guess, which happens to be right."""
     handle = tpm.create(key.public())
     signature = struct.pack(">HH", ALG_HMAC, ALG_SHA256) + golden(key.name)
-    tpm.run(0x177, [handle], sized(key.data) + signature)
+    tpm.run(0x177, [handle], tpm2b(key.data) + signature)
     return "answers"
 
 
 def verify_wrong(tpm, key):
     """The same with a guess that is wrong."""
     handle = tpm.create(key.public())
-    tpm.run(0x177, [handle], sized(key.data) + struct.pack(">HH", ALG_HMAC, ALG_SHA256) + ZERO)
+    tpm.run(0x177, [handle], tpm2b(key.data) + struct.pack(">HH", ALG_HMAC, ALG_SHA256) + ZERO)
     return "answers"
 
 
 def certify(tpm, key):
     """A statement about the key, which nothing signs."""
     handle = tpm.create(key.public())
-    parameters = sized(b"") + struct.pack(">H", ALG_NULL)
+    parameters = tpm2b(b"") + struct.pack(">H", ALG_NULL)
     answer = authorized(tpm, key, lambda auth: tpm.run(0x148, [handle, RH_NULL], parameters, auth + PASSWORD))
     return secret_in(answer, key)
 
 
 def duplicate(tpm, key):
     handle = tpm.create(key.public())
-    parameters = sized(b"") + struct.pack(">H", ALG_NULL)
+    parameters = tpm2b(b"") + struct.pack(">H", ALG_NULL)
     answer = authorized(tpm, key, lambda auth: tpm.run(0x14b, [handle, RH_NULL], parameters, auth))
     return secret_in(answer, key)
 
@@ -350,7 +337,7 @@ def unseal(tpm, key):
 def change_auth(tpm, key):
     """TPM2_ObjectChangeAuth gives the sensitive area, encrypted for the parent."""
     handle = tpm.create(key.public())
-    answer = authorized(tpm, key, lambda auth: tpm.run(0x150, [handle, handle], sized(b""), auth))
+    answer = authorized(tpm, key, lambda auth: tpm.run(0x150, [handle, handle], tpm2b(b""), auth))
     return secret_in(answer, key)
 
 
@@ -387,7 +374,7 @@ def pcr_reset(tpm, key):
 
 def allocate(tpm, key):
     """The SHA-1 bank alone, from the next reset of the TPM on."""
-    tpm.allocate({ALG_SHA1: ALL_PCRS, ALG_SHA256: 0})
+    tpm.ask(pcr_allocate(SHA1_ALONE))
     return with_policy(tpm, key)
 
 
@@ -556,7 +543,7 @@ def main(path, action, *arguments):
     elif action == "reset":
         tpm.run(0x13d, [int(arguments[0])], b"", PASSWORD)
     elif action == "allocate":
-        tpm.allocate({ALG_SHA1: ALL_PCRS, ALG_SHA256: 0})
+        tpm.ask(pcr_allocate(SHA1_ALONE))
     elif action == "trick":
         print(trick(tpm))
     else:

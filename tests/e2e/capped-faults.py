@@ -37,7 +37,7 @@ from tap import done, note, point, same  # noqa: E402
 from tpm_messages import (  # noqa: E402
     CODES, CREATE_PRIMARY, FLUSH_CONTEXT, GET_CAPABILITY, HMAC, HMAC_START, NAMES, RH_NULL, RH_OWNER, RS_PW,
     PCR_EXTEND, PCR_READ, POLICY_PCR, SEQUENCE_COMPLETE, START_AUTH_SESSION, ST_NO_SESSIONS, ST_SESSIONS, code_of,
-    error, pcr_extend, resized)
+    RH_PLATFORM, by_password, error, pcr_allocate, pcr_extend, pcr_read, pcr_selection, resized, tpm2b)
 from vtpm import (  # noqa: E402
     Gone, Vtpm, changed, comes_true, flip, make_vtpm, nth, refusal, silence, unheard, without_command)
 
@@ -50,7 +50,6 @@ K_CAPPED, CAPPED_CHECK = golden_capped_root()[0], golden_capped_root()[1].hex()
 EVENT = b"derived-keys v1 cap"
 
 OBJECT, SESSION = 0x80, 0x03	# the first byte of a handle
-RH_PLATFORM = 0x4000000C
 READ_CLOCK = CODES["ReadClock"]
 SHA1, SHA256, SHA384, SHA512 = 0x4, 0xb, 0xc, 0xd
 HASHES = {SHA1: hashlib.sha1, SHA256: hashlib.sha256, SHA384: hashlib.sha384, SHA512: hashlib.sha512}
@@ -152,21 +151,9 @@ def selected(selection):
 
 # ---------------------------------------------------------------- the TPM, asked by the test
 
-def selection(alg, pcrs):
-    return struct.pack(">IHB", 1, alg, 3) + sum(1 << n for n in pcrs).to_bytes(3, "little")
-
-
 def read_pcr(tpm, number, alg=SHA256):
     """The PCR's value; None if that bank does not have it."""
-    response = tpm.ask(struct.pack(">HII", ST_NO_SESSIONS, 20, PCR_READ) + selection(alg, [number]))
-    (count,) = struct.unpack_from(">I", response, 14)
-    at = 18 + 6 * count
-    return response[at + 6:] if struct.unpack_from(">I", response, at)[0] else None
-
-
-def by_password(code, handle, parameters):
-    """A command that an empty password authorizes."""
-    return resized(struct.pack(">HIIIIIHBH", ST_SESSIONS, 0, code, handle, 9, RS_PW, 0, 0, 0) + parameters)
+    return pcr_read(tpm.ask, number, alg)
 
 
 def extend_pcr(tpm, number, event):
@@ -181,8 +168,7 @@ def banks(tpm):
 
 def allocate(tpm, wanted):
     """Change the banks. The kernel notices only when it finds the TPM anew."""
-    every = b"".join(struct.pack(">HB", alg, 3) + (b"\xff" * 3 if alg in wanted else bytes(3)) for alg in HASHES)
-    tpm.ask(by_password(0x12b, RH_PLATFORM, struct.pack(">I", len(HASHES)) + every))
+    tpm.ask(pcr_allocate({alg: range(24) if alg in wanted else () for alg in HASHES}))
     tpm.ask(struct.pack(">HIIH", ST_NO_SESSIONS, 12, 0x145, 0))	# Shutdown(CLEAR)
     tpm.reset()
 
@@ -196,12 +182,7 @@ def closed_value(alg=SHA256):
 def policy_of(values):
     """The policy: values of PCRs by number. Nothing here comes from the module."""
     digest = hashlib.sha256(b"".join(values[n] for n in sorted(values))).digest()
-    return hashlib.sha256(bytes(32) + struct.pack(">I", POLICY_PCR) + selection(SHA256, values) + digest).hexdigest()
-
-
-def tpm2b(data):
-    """A TPM2B."""
-    return struct.pack(">H", len(data)) + data
+    return hashlib.sha256(bytes(32) + struct.pack(">I", POLICY_PCR) + pcr_selection(values) + digest).hexdigest()
 
 
 def compute(tpm, pcrs):
@@ -216,7 +197,7 @@ def compute(tpm, pcrs):
     # No key for the salt, nothing to bind to, a nonce, no salt, a policy session, no cipher, SHA-256.
     session = tpm.ask(resized(struct.pack(">HIIIIH16xHBHH", ST_NO_SESSIONS, 0, START_AUTH_SESSION, RH_NULL,
                                           RH_NULL, 16, 0, 1, 0x10, SHA256)))[10:14]
-    tpm.ask(resized(struct.pack(">HII", ST_NO_SESSIONS, 0, POLICY_PCR) + session + bytes(2) + selection(SHA256, pcrs)))
+    tpm.ask(resized(struct.pack(">HII", ST_NO_SESSIONS, 0, POLICY_PCR) + session + bytes(2) + pcr_selection(pcrs)))
     data = struct.pack(">I", 1) + b"derived-keys v1 capped root\0" + policy + struct.pack(">I", 256)
     # The session is not continued. It has no key, so the HMAC is empty.
     response = tpm.ask(resized(struct.pack(">HII", ST_SESSIONS, 0, HMAC) + key + struct.pack(">I", 9) + session +
@@ -911,7 +892,7 @@ def reading(tpm):
         """A rule: the TPM is asked for other PCRs: how(the PCRs)."""
         def rule(command, forward):
             alg, pcrs = how(selected(command[14:]))
-            return forward(command[:10] + selection(alg, pcrs))
+            return forward(command[:10] + pcr_selection(pcrs, alg))
         return {LOOK: rule, READ_BACK: rule}
     most = 100
 
@@ -948,7 +929,7 @@ def reading(tpm):
 
     def again(command, forward):
         """The first value again and again, whatever was asked for."""
-        return forward(command[:10] + selection(SHA256, [8]))
+        return forward(command[:10] + pcr_selection([8]))
     group(tpm, "PCR_Read with the same value again and again: missed", [
         Case("PCR 8", limited({LOOK: again}), "missed", also=reads(3))])
 

@@ -144,11 +144,4 @@ is_at 'after hibernation the root secret is nowhere' root nowhere
 add asleep
 is 'with the next key the root is held again' "$(status root)" 'cached, held in memory'
 
-yes "$(printf '%-4095s' "$marker")" | head -c 4M >/dev/shm/marker
-ok 'another kernel is loaded' kexec --load --kexec-file-syscall --reuse-cmdline \
-	--append=vm_kexec=1 --initrd="$DERIVED/initrd" "/boot/vmlinuz-$(uname -r)"
-echo $tap_count >$state
-sync
-kexec --exec
-sleep 60
-bail_out 'kexec did not start the other kernel'
+kexec_away "$marker" $state

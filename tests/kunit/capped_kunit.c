@@ -34,16 +34,6 @@ struct fake_pcrs {
 	int bend;
 };
 
-/* The event's value in a PCR that was zero, computed anew. */
-static void closed_value(u8 value[SHA256_DIGEST_SIZE])
-{
-	u8 both[2 * SHA256_DIGEST_SIZE] = { };
-
-	sha256("derived-keys v1 cap", strlen("derived-keys v1 cap"),
-	       both + SHA256_DIGEST_SIZE);
-	sha256(both, sizeof(both), value);
-}
-
 static void give_properties(struct fake_pcrs *fake, struct tpm_buf *buf)
 {
 	int i;
@@ -292,6 +282,49 @@ static void template_test(struct kunit *test)
 	kunit_deactivate_static_stub(test, derived_tpm_send);
 }
 
+/* The cap event has the right hash for each bank of the TPM. */
+static void cap_event_test(struct kunit *test)
+{
+	static const struct {
+		u16 alg;
+		const u8 *event;
+		size_t size;
+	} banks[] = {
+		{ TPM_ALG_SHA1, cap_event_sha1, sizeof(cap_event_sha1) },
+		{ TPM_ALG_SHA256, cap_event_sha256, sizeof(cap_event_sha256) },
+		{ TPM_ALG_SHA384, cap_event_sha384, sizeof(cap_event_sha384) },
+		{ TPM_ALG_SHA512, cap_event_sha512, sizeof(cap_event_sha512) },
+	};
+	struct tpm_buf *buf = kunit_kzalloc(test, TPM_BUFSIZE, GFP_KERNEL);
+	struct tpm_chip *chip = &make_tpm(test)->chip;
+	const u8 *p = captured + TPM_HEADER_SIZE + 4 + 4 + 9;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	tpm_buf_init(buf, TPM_BUFSIZE);
+	chip->nr_allocated_banks = ARRAY_SIZE(banks);
+	for (i = 0; i < ARRAY_SIZE(banks); i++)
+		chip->allocated_banks[i].alg_id = banks[i].alg;
+
+	kunit_activate_static_stub(test, derived_tpm_send, capture);
+	KUNIT_EXPECT_EQ(test, derived_pcr_close(chip, buf, CAP, true), TPM_RC_VALUE_2);
+	KUNIT_EXPECT_EQ(test, get_unaligned_be32(p), ARRAY_SIZE(banks));
+	p += 4;
+	for (i = 0; i < ARRAY_SIZE(banks); i++) {
+		KUNIT_EXPECT_EQ(test, get_unaligned_be16(p), banks[i].alg);
+		KUNIT_EXPECT_MEMEQ(test, p + 2, banks[i].event, banks[i].size);
+		p += 2 + banks[i].size;
+	}
+	KUNIT_EXPECT_EQ(test, p - captured, captured_len);
+
+	KUNIT_EXPECT_EQ(test, derived_pcr_close(chip, buf, CAP, false), TPM_RC_VALUE_2);
+	p = captured + TPM_HEADER_SIZE + 4 + 4 + 9;
+	KUNIT_EXPECT_EQ(test, get_unaligned_be32(p), 1);
+	KUNIT_EXPECT_EQ(test, get_unaligned_be16(p + 4), TPM_ALG_SHA256);
+	KUNIT_EXPECT_MEMEQ(test, p + 6, cap_event_sha256, sizeof(cap_event_sha256));
+	kunit_deactivate_static_stub(test, derived_tpm_send);
+}
+
 /* The fields of a case of states_test() that are not zero and not 13. */
 struct cap_case {
 	const char *name;
@@ -371,7 +404,8 @@ static void states_test(struct kunit *test)
 	for (c = cap_cases; c < cap_cases + ARRAY_SIZE(cap_cases); c++) {
 		memset(value, 0, sizeof(fake->pcrs.value));
 		if (c->closed_pcr)
-			closed_value(value[c->closed_pcr]);
+			memcpy(value[c->closed_pcr], cap_closed,
+			       SHA256_DIGEST_SIZE);
 		if (c->ones_pcr)
 			memset(value[c->ones_pcr], 0xff, SHA256_DIGEST_SIZE);
 		if (c->used_pcr)
@@ -424,6 +458,7 @@ static struct kunit_case capped_cases[] = {
 	KUNIT_CASE(policy_test),
 	KUNIT_CASE(capped_key_test),
 	KUNIT_CASE(template_test),
+	KUNIT_CASE(cap_event_test),
 	KUNIT_CASE(states_test),
 	KUNIT_CASE(bent_values_test),
 	{}

@@ -207,35 +207,6 @@ static int never_send(struct tpm_chip *chip, struct tpm_buf *buf)
 	return -ENODEV;
 }
 
-/*
- * The fake TPM cannot answer in the kernel's session (CONFIG_TCG_TPM2_HMAC). On
- * such a kernel this function takes the place of fetch_from().
- */
-static int fetch_without_kernel(struct tpm_chip *chip, struct tpm_buf *buf,
-				u8 root[DERIVED_ROOT_SIZE],
-				struct tpm2_report *report)
-{
-	struct hmac_key key = { .has_hmac = true };
-	struct derived_session session;
-	int err, rc;
-
-	err = derived_session_start(&session, chip, buf, false, report);
-	if (!err) {
-		err = create_primary(&session, buf, NULL, &key.primary, report);
-		if (!err) {
-			rc = hmac(&session, buf, &key, derived_root_input,
-				  sizeof(derived_root_input), root, report);
-			if (rc)
-				err = derived_tpm_fail_rc(report, key.command, rc);
-		}
-		derived_tpm_flush(chip, buf, key.primary.handle, report);
-	}
-	derived_session_end(&session, buf, report);
-	if (!err)
-		identify_tpm(chip, buf, report);
-	return err;
-}
-
 /* Fetches the root secret, with one response bent. */
 static int fetch_with(struct kunit *test, struct fake_tpm *tpm,
 		      const struct bent *bent, u8 root[DERIVED_ROOT_SIZE],
@@ -254,8 +225,9 @@ static int fetch_with(struct kunit *test, struct fake_tpm *tpm,
 	memset(root, UNTOUCHED, DERIVED_ROOT_SIZE);
 
 	kunit_activate_static_stub(test, derived_tpm_send, fake_send);
+	/* The fake TPM cannot answer in the kernel's session. */
 	if (IS_ENABLED(CONFIG_TCG_TPM2_HMAC))
-		err = fetch_without_kernel(&tpm->chip, buf, root, report);
+		err = fetch_by(&tpm->chip, buf, true, false, root, report);
 	else
 		err = fetch_from(&tpm->chip, buf, root, report);
 	kunit_deactivate_static_stub(test, derived_tpm_send);

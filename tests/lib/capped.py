@@ -4,7 +4,6 @@ capped.py: the capped root, in a virtual machine with the golden TPM: load the m
 look at the cap PCR.
 """
 
-import ctypes
 import glob
 import hashlib
 import mmap
@@ -16,7 +15,7 @@ import time
 
 import derived_module
 from derived_module import DERIVED, SESSION_KEYRING, klog, status
-from golden import RECOVER, golden_capped_root, load_program
+from golden import golden_capped_root
 from tap import note
 from tpm_messages import Refused, pcr_extend, pcr_read
 
@@ -32,15 +31,7 @@ VALUES = {bytes(32): "open", hashlib.sha256(bytes(32) + CAP_EVENT).digest(): "cl
 TOLD = re.compile(r"derived: (the TPM (?:lost|was reset).*|refused.*|PCR 13 .*|no link.*)")
 
 
-def expected_key():
-    """The key as the recovery tool computes it from the golden TPM's capped root secret."""
-    recover = load_program(RECOVER)
-    request = recover.Request(REQUEST)
-    path = os.readlink("/proc/self/exe").encode()
-    return recover.Key(request.length, 0, path, mixin=request.mixin, capped=True).derive(K_CAPPED)
-
-
-KEY = expected_key()
+KEY = derived_module.expected_key(REQUEST, K_CAPPED, capped=True)
 
 
 def load_capped(build="derived-keys", *parameters):
@@ -50,13 +41,7 @@ def load_capped(build="derived-keys", *parameters):
 
 
 def ask_capped(keyring=SESSION_KEYRING):
-    """Ask for the capped key: the errno's name, "ok", or "ANOTHER KEY", which must never come."""
-    serial, got = derived_module.add_key(b"capped", REQUEST, keyring=keyring)
-    if got != "ok":
-        return got
-    key = ctypes.create_string_buffer(len(KEY) + 1)
-    length = derived_module.keyutils.keyctl_read(serial, key, len(key))
-    return "ok" if length == len(KEY) and key.raw[:length] == KEY else "ANOTHER KEY"
+    return derived_module.ask_for(b"capped", REQUEST, KEY, keyring)
 
 
 def tpm_device(name):
@@ -81,6 +66,8 @@ def cap_pcr():
         value = pcr_read(exchange, CAP)
     except Refused as refused:
         return str(refused)
+    if value is None:
+        raise ValueError(f"the TPM has no PCR {CAP} in its SHA-256 bank")
     return VALUES.get(value, value.hex())
 
 

@@ -9,7 +9,7 @@ import glob
 import os
 import subprocess
 
-from golden import golden_root
+from golden import RECOVER, golden_root, load_program
 
 DERIVED = os.environ["DERIVED"]
 PARAMETERS = "/sys/module/derived_keys/parameters/"
@@ -67,6 +67,24 @@ def add_key(desc, request, kind=b"derived", keyring=SESSION_KEYRING):
     if serial >= 0:
         return serial, "ok"
     return serial, "EOPNOTSUPP" if number == errno.EOPNOTSUPP else errno.errorcode[number]
+
+
+def expected_key(request, secret, **options):
+    """The key that this program gets, as the recovery tool computes it from that root secret."""
+    recover = load_program(RECOVER)
+    parsed = recover.Request(request)
+    path = os.readlink("/proc/self/exe").encode()
+    return recover.Key(parsed.length, 0, path, mixin=parsed.mixin, **options).derive(secret)
+
+
+def ask_for(desc, request, expected, keyring=SESSION_KEYRING):
+    """Ask for a key: the errno's name, "ok", or "ANOTHER KEY", which must never come."""
+    serial, got = add_key(desc, request, keyring=keyring)
+    if got != "ok":
+        return got
+    key = ctypes.create_string_buffer(len(expected) + 1)
+    length = keyutils.keyctl_read(serial, key, len(key))
+    return "ok" if length == len(expected) and key.raw[:length] == expected else "ANOTHER KEY"
 
 
 def session():

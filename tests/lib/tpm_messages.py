@@ -11,6 +11,7 @@ CODES = {
     "ContextSave": 0x162, "FlushContext": 0x165, "ReadPublic": 0x173, "StartAuthSession": 0x176,
     "GetCapability": 0x17a, "GetRandom": 0x17b, "PCR_Read": 0x17e, "PolicyPCR": 0x17f, "PolicyRestart": 0x180,
     "ReadClock": 0x181, "PCR_Extend": 0x182, "PolicyGetDigest": 0x189, "HierarchyControl": 0x121,
+    "PCR_Allocate": 0x12b,
 }
 NAMES = {code: name for name, code in CODES.items()}
 CREATE_PRIMARY, START_AUTH_SESSION = CODES["CreatePrimary"], CODES["StartAuthSession"]
@@ -18,9 +19,10 @@ HMAC, HMAC_START, SEQUENCE_COMPLETE = CODES["HMAC"], CODES["HMAC_Start"], CODES[
 FLUSH_CONTEXT, CONTEXT_LOAD = CODES["FlushContext"], CODES["ContextLoad"]
 READ_PUBLIC, GET_CAPABILITY = CODES["ReadPublic"], CODES["GetCapability"]
 PCR_READ, PCR_EXTEND, POLICY_PCR = CODES["PCR_Read"], CODES["PCR_Extend"], CODES["PolicyPCR"]
+PCR_ALLOCATE = CODES["PCR_Allocate"]
 
 ST_NO_SESSIONS, ST_SESSIONS = 0x8001, 0x8002
-RH_OWNER, RH_NULL, RS_PW = 0x40000001, 0x40000007, 0x40000009
+RH_OWNER, RH_NULL, RS_PW, RH_PLATFORM = 0x40000001, 0x40000007, 0x40000009, 0x4000000c
 OBJECTS, LOADED_SESSIONS, SAVED_SESSIONS = 0x80000000, 0x02000000, 0x03000000	# the first handle of each kind
 CAP_HANDLES = 1
 SE_POLICY = 0x01
@@ -63,28 +65,47 @@ def receive(channel):
     return data
 
 
-def pcr_selection(*pcrs):
-    """TPML_PCR_SELECTION: these PCRs of the SHA-256 bank."""
-    mask = sum(1 << pcr for pcr in pcrs)
-    return struct.pack(">IHB", 1, ALG_SHA256, 3) + mask.to_bytes(3, "little")
+def tpm2b(data):
+    """A TPM2B: the data, behind its size."""
+    return struct.pack(">H", len(data)) + data
+
+
+def by_password(code, handle, parameters):
+    """A command that an empty password authorizes."""
+    auth = struct.pack(">IHBH", RS_PW, 0, 0, 0)
+    return resized(HEADER.pack(ST_SESSIONS, 0, code) + struct.pack(">II", handle, len(auth)) + auth + parameters)
+
+
+def pcr_bitmap(pcrs):
+    return sum(1 << pcr for pcr in pcrs).to_bytes(3, "little")
+
+
+def pcr_selection(pcrs, bank=ALG_SHA256):
+    """TPML_PCR_SELECTION: these PCRs of one bank."""
+    return struct.pack(">IHB", 1, bank, 3) + pcr_bitmap(pcrs)
 
 
 def pcr_extend(pcr, digest):
     """The command that extends that PCR of the SHA-256 bank."""
-    auth = struct.pack(">IHBH", RS_PW, 0, 0, 0)
-    body = struct.pack(">II", pcr, len(auth)) + auth + struct.pack(">IH", 1, ALG_SHA256) + digest
-    return HEADER.pack(ST_SESSIONS, HEADER.size + len(body), PCR_EXTEND) + body
+    return by_password(PCR_EXTEND, pcr, struct.pack(">IH", 1, ALG_SHA256) + digest)
 
 
-def pcr_read(exchange, pcr):
-    """The value of that PCR in the SHA-256 bank. exchange(command) returns the response."""
-    body = pcr_selection(pcr)
-    response = exchange(HEADER.pack(ST_NO_SESSIONS, HEADER.size + len(body), PCR_READ) + body)
+def pcr_allocate(banks):
+    """The command that changes the banks, from the next reset on. banks: algorithm -> its PCRs."""
+    selections = b"".join(struct.pack(">HB", bank, 3) + pcr_bitmap(pcrs) for bank, pcrs in banks.items())
+    return by_password(PCR_ALLOCATE, RH_PLATFORM, struct.pack(">I", len(banks)) + selections)
+
+
+def pcr_read(exchange, pcr, bank=ALG_SHA256):
+    """
+    The value of that PCR; None if the bank does not have it. exchange(command) returns the response.
+    """
+    response = exchange(resized(HEADER.pack(ST_NO_SESSIONS, 0, PCR_READ) + pcr_selection([pcr], bank)))
     if code_of(response):
         raise Refused(code_of(response))
-    if response[14:24] != body:
-        raise ValueError(f"the TPM has no SHA-256 bank for PCR {pcr}")
-    return sized(response, 28)[0]
+    (count,) = struct.unpack_from(">I", response, 14)	# of selections, which name the PCRs that were read
+    at = 18 + 6 * count
+    return sized(response, at + 4)[0] if struct.unpack_from(">I", response, at)[0] else None
 
 
 class Refused(Exception):

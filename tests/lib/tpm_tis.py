@@ -4,13 +4,12 @@ tpm_tis.py: what tpm-answers.py and tpm-upsets.py share: the machine's TPM (driv
 tpm.observer changes, and requests to the module.
 """
 
-import ctypes
 import os
 import select
 
 import derived_module
 from derived_module import DERIVED, SESSION_KEYRING
-from golden import RECOVER, golden_root, load_program
+from golden import golden_root
 
 REQUEST = b"32 path tpm-tis v1"
 
@@ -49,25 +48,11 @@ def load_module(name="derived-keys", *parameters, own_sessions=True):
     derived_module.insert_module(f"{DERIVED}/{name}.ko", *parameters)
 
 
-def expected_key():
-    """The key as the recovery tool computes it from the golden TPM's root secret."""
-    recover = load_program(RECOVER)
-    request = recover.Request(REQUEST)
-    path = os.readlink("/proc/self/exe").encode()
-    return recover.Key(request.length, 0, path, mixin=request.mixin).derive(golden_root()[0])
-
-
-KEY = expected_key()
+KEY = derived_module.expected_key(REQUEST, golden_root()[0])
 
 
 def ask(keyring=SESSION_KEYRING):
-    """Ask for the key: the errno's name, "ok", or "ANOTHER KEY", which must never come."""
-    serial, got = derived_module.add_key(b"tpm-tis", REQUEST, keyring=keyring)
-    if got != "ok":
-        return got
-    key = ctypes.create_string_buffer(len(KEY) + 1)
-    length = derived_module.keyutils.keyctl_read(serial, key, len(key))
-    return "ok" if length == len(KEY) and key.raw[:length] == KEY else "ANOTHER KEY"
+    return derived_module.ask_for(b"tpm-tis", REQUEST, KEY, keyring)
 
 
 def outcome():
