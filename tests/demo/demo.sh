@@ -64,26 +64,23 @@ load() {
 	type_in "insmod derived-keys.ko; dmesg --notime | grep 'derived: root' | cut -d, -f1"
 }
 
-# The NAS: a disk without a header, opened by a key that no program can read. On a stock kernel,
-# dm-crypt takes the key from the logon twin that request_key(2) has made.
-disk_key='64 path,noread,logon,kcv=%s nas-disk v1'
+# The NAS: a disk without a header, opened by a key that no program can read. derived-disk makes the key, and on a
+# stock kernel dm-crypt takes it from the logon twin.
 plug_in() {	# the disk is a file on the machine's own disk, which all boots have
 	modprobe -a loop dm-crypt
 	export DM_DISABLE_UDEV=1	# there is no udev here to make /dev/mapper/nas
 	[ -e /var/disk.img ] || { head -c 32M /dev/urandom >/var/disk.img; }
 	losetup /dev/loop0 /var/disk.img
-	sectors=$(blockdev --getsz /dev/loop0)
+	install -m 755 tools/derived-disk /usr/sbin/
 }
-disk_kcv() { sed -n 's/.* disk: .*kcv://p' /proc/keys; }
-# open_disk REQUEST: the two commands that open the disk.
-open_disk() {
-	keyctl clear @s
-	type_in "keyctl request2 derived disk '$1' @s"
-	keyctl search @s logon derived:disk >/dev/null 2>&1 || return
-	type_in "dmsetup create nas --table '0 $sectors crypt aes-xts-plain64 :64:logon:derived:disk 0 /dev/loop0 0'"
+# noise: open the disk without a comparison.
+noise() {
+	type_in "sed 's/kcv=.*//' /etc/derivedtab >/etc/derivedtab.open"
+	type_in 'DERIVEDTAB=/etc/derivedtab.open derived-disk open nas 2>/dev/null'
+	type_in 'mount /dev/mapper/nas /mnt; blkid /dev/mapper/nas'
 }
 close_disk() {
-	type_in 'umount /mnt; dmsetup remove nas'
+	type_in 'umount /mnt; derived-disk close nas'
 }
 # Print the diary on the disk, but only if the disk is mounted.
 diary() { mountpoint -q /mnt && cat /mnt/diary; }
@@ -145,13 +142,9 @@ case $BOOT in
 		"$(printf '64 path nas-disk v1\n' | keyctl padd derived nas @s 2>&1)" 'add_key: Invalid argument'
 	title 'The NAS: a new disk is plugged in'
 	plug_in
-	step "The key, and its twin of type logon for a stock kernel's dm-crypt:"
-	open_disk '64 path,noread,logon nas-disk v1'
-	disk_kcv >$notes/disk-kcv
-	type_in 'grep -E "disk" /proc/keys | cut -c37-'
-	step 'A file system is made now, and only once:'
-	type_in 'mkfs.ext4 -q /dev/mapper/nas && mount /dev/mapper/nas /mnt'
-	type_in 'echo "Dear diary" >/mnt/diary'
+	step 'One command makes the key, opens the disk, makes a file system, and notes how to know both again:'
+	type_in 'derived-disk create nas /dev/loop0 --mkfs ext4 --yes 2>/dev/null | sed -n "/is open/,/kcv=/p"'
+	type_in 'mount /dev/mapper/nas /mnt; echo "Dear diary" >/mnt/diary'
 	held 'a new disk is opened by a key that no program has seen' "$(diary)" 'Dear diary'
 	close_disk
 	step 'Without the key, the disk shows nothing:'
@@ -169,10 +162,11 @@ case $BOOT in
 	held 'after a reboot, the csum key is the same' "$key" "$(recall csum)"
 	title 'The NAS: the disk is plugged in'
 	plug_in
-	step 'With the check value that was noted, a wrong key would be refused before the disk is opened:'
-	# shellcheck disable=SC2059
-	open_disk "$(printf "$disk_key" "$(cat $notes/disk-kcv)")"
+	step 'The key and the file system are the ones of the table, so the disk is opened:'
+	type_in 'derived-disk open nas'
 	show_contents
+	type_in 'derived-disk status nas'
+	matches 'the tool says that all is as expected' "$(derived-disk status nas)" 'UUID as expected'
 	held 'after a reboot, the disk opens and the files are there' "$(diary)" 'Dear diary'
 	close_disk
 	title 'Machine A is switched off'
@@ -229,16 +223,14 @@ END
 	step "With the right key's check value in the request, a wrong key is refused:"
 	ask keyctl "64 path,kcv=$(cat $notes/kcv) nas-disk v1"
 	held 'kcv= refuses the wrong key' "$key" refused
-	step 'The disk: with the check value that the owner noted, nothing is opened:'
+	step "The disk, with the owner's table: nothing is opened:"
 	plug_in
-	# shellcheck disable=SC2059
-	open_disk "$(printf "$disk_key" "$(cat $notes/disk-kcv)")"
+	type_in 'derived-disk open nas'
 	held 'kcv= keeps a disk from being opened with a wrong key' "$(dmsetup ls)" 'No devices found'
-	step 'Without the check value, the disk is opened, but shows only noise:'
-	open_disk '64 path,noread,logon nas-disk v1'
-	type_in 'mount /dev/mapper/nas /mnt; blkid /dev/mapper/nas'
+	step 'The thief leaves the check value and the UUID out: the disk is opened, but shows only noise:'
+	noise
 	held 'a stolen disk is noise on another machine' "$(test -b /dev/mapper/nas && echo open; blkid /dev/mapper/nas; diary)" open
-	dmsetup remove nas
+	derived-disk close nas >/dev/null
 	title 'Machine B is switched off'
 	;;
 5)
@@ -268,10 +260,9 @@ END
 	differs 'after tpm2_clear and a reboot, the csum key is gone, too' "$key" "$(recall csum)"
 	step 'The disk is noise for ever, even for its owner:'
 	plug_in
-	open_disk '64 path,noread,logon nas-disk v1'
-	type_in 'mount /dev/mapper/nas /mnt'
+	noise
 	held 'after the TPM was cleared, the disk is noise' "$(test -b /dev/mapper/nas && echo open; blkid /dev/mapper/nas; diary)" open
-	dmsetup remove nas
+	derived-disk close nas >/dev/null
 	title 'The results'
 	awk -F'\t' '{ printf "  %-4s %s\n", $1, $2 }' $notes/table
 	;;
