@@ -540,4 +540,7 @@ module_exit(derived_exit);
 
 MODULE_DESCRIPTION("Keys derived from the TPM and the asking program");
 MODULE_LICENSE("GPL");
+#ifdef DERIVED_VERSION
+MODULE_VERSION(DERIVED_VERSION);
+#endif
 MODULE_SOFTDEP("pre: tpm_crb tpm_tis");
