@@ -16,13 +16,16 @@ FUZZ_SECONDS ?=
 
 all: module
 
-.PHONY: all module demo check check-long check-debug static selftest fuzz vm bench install uninstall clean help
+.PHONY: all module demo check check-long check-debug static selftest fuzz packages vm bench deb install uninstall clean help
 
 help:
 	@echo 'For your own kernel ($(KERNEL_RELEASE)):'
 	@echo '  make                 build the module (this needs the kernel headers)'
-	@echo '  sudo make install    install it, load it at every boot, install the manual pages'
+	@echo '  sudo make install    install it, load it at every boot, install programs and manual pages'
 	@echo '  sudo make uninstall  remove what "make install" has installed'
+	@echo ''
+	@echo 'For every kernel, also after an update:'
+	@echo '  make deb             build the Debian packages in build/deb: DKMS builds and signs the module'
 	@echo ''
 	@echo 'In a virtual machine, with a stock Debian kernel and a software TPM:'
 	@echo '  make demo            see the module at work over several boots, with the real keyctl'
@@ -36,6 +39,7 @@ help:
 	@echo 'Parts of "make check":'
 	@echo '  make static          style, sparse, kernel-doc, shellcheck, documentation'
 	@echo '  make selftest        the harness itself: each fault must turn a run red'
+	@echo '  make packages        build the packages, install, upgrade and remove them in Debian 13'
 	@echo '  make fuzz            fuzz the parser of requests; FUZZ_SECONDS=10'
 	@echo '  make check TESTS="request identity"   tests by name (tests/*/NAME.sh)'
 	@echo ''
@@ -64,6 +68,10 @@ install: module
 
 uninstall:
 	scripts/uninstall "$(KERNEL_RELEASE)" "$(DESTDIR)" "$(PREFIX)"
+
+deb:
+	@tests/setup
+	@scripts/deb
 
 demo:
 	@tests/setup
@@ -98,6 +106,10 @@ fuzz:
 static:
 	@tests/setup
 	@tests/checks/static $(or $(KERNELS),6.12 7.3)
+
+packages:
+	@tests/setup
+	@tests/checks/packages
 
 selftest:
 	@tests/setup
