@@ -165,9 +165,9 @@ commands man/derived-key.7 =%logon:derived:nas >$jobs/open-derived-key.7-cryptse
 is 'there are seven ways to open the disk' "$(grep -l /dev/sdb $jobs/open-* | wc -l)" 7
 # The eighth way, which README.md names.
 install_module
-install -m 755 "$DERIVED/examples/derived-nas" /usr/local/sbin/
-sed 's|^DEVICE=.*|DEVICE=/dev/sdb|' "$DERIVED/examples/derived-nas.conf" >/etc/derived-nas.conf
-echo '/usr/local/sbin/derived-nas open' >$jobs/open-README-derived-nas
+install -m 755 "$DERIVED/tools/derived-disk" /usr/sbin/
+echo 'nas /dev/sdb purpose=nas-disk' >/etc/derivedtab
+echo '/usr/sbin/derived-disk open nas' >$jobs/open-README-derived-disk
 
 rows=0
 while read -r place label <&3; do
