@@ -84,7 +84,7 @@ case $BOOT in
 	exits 2 'create refuses a bad value' derived-disk create nas /dev/vdc --sector-size 1000
 	exits 2 'create refuses a comma' derived-disk create nas /dev/vdc --purpose a,b
 	exits 5 'create refuses a device that is not there' derived-disk create nas /dev/nothing
-	exits 5 'create refuses a file' derived-disk create nas /etc/passwd
+	exits 2 'create refuses a file' derived-disk create nas /etc/passwd
 	exits 1 'create refuses an unknown kind of file system' derived-disk create nas /dev/vdc --mkfs nothing --yes
 	exits 12 'without a terminal, and without --yes, create asks nothing and does nothing' derived-disk create nas /dev/vdc --mkfs ext4
 	like 'it says what would be lost' "$out" 'EVERYTHING ON IT WILL BE LOST'
@@ -135,9 +135,10 @@ case $BOOT in
 	like 'cryptsetup knows the mapping' "$(cryptsetup status nas)" 'type: *PLAIN'
 	mount /dev/mapper/nas /mnt
 	echo 'what is on the disk' >/mnt/file
+	kcv=$(sed -n 's/^nas .*kcv=\([0-9a-f]*\).*/\1/p' $table)
 	like 'the way out that it names computes this very key' \
 		"$("$DERIVED/tools/derived-keys-recover" key --uid 0 --program /usr/bin/keyctl '64 path,noread,logon nas v1' 2>&1)" \
-		"$(sed -n 's/^nas .*kcv=\([0-9a-f]*\).*/\1/p' $table)"
+		"${kcv:-there is no kcv in the table}"
 	exits 0 'status of an open disk' derived-disk status nas
 	like 'the key is as expected' "$out" 'kcv [0-9a-f]{16}, as expected'
 	like 'the file system is as expected' "$out" 'ext4, UUID as expected'
@@ -161,6 +162,12 @@ case $BOOT in
 	like 'and says which line is missing' "$out" "$(tail -n 1 /var/derivedtab.kept)"
 	restore_table
 	exits 0 'the disk is unharmed' derived-disk open nas
+	echo "$(tail -n 1 $table | sed 's/^nas/again/'),purpose=nas" >>$table
+	sed -i 's/^again.*/&,shared-key/' $table
+	exits 10 'a second mapping of an open disk is refused' derived-disk open again
+	like 'with the first one' "$out" 'is in use by nas'
+	exits 10 'create, too' derived-disk create third /dev/vdc --yes --force
+	restore_table
 	exits 0 'open again' derived-disk open nas
 	like 'it says so' "$out" 'nas is open'
 	exits 0 'close' derived-disk close nas
@@ -199,6 +206,7 @@ two /dev/x sector-size=8192|sector-size= takes
 two /dev/x binding=uid|binding= takes
 two /dev/x timeout=soon|timeout= takes
 two /dev/x purpose=|has no value
+two /dev/x purpose=a\tb|a backslash or a control character
 two /dev/x noauto=1|unknown option
 END
 	exits 0 'the good disk is opened all the same' derived-disk open nas
@@ -287,6 +295,25 @@ three /dev/disk/by-partuuid/12-34 initramfs x -"
 	rm -f /dev/pulled
 	sed -i '/^pulled/d' $table
 
+	# What belongs to a disk of the table.
+	partition /dev/loop0
+	sed "s|/dev/vdc|/dev/loop0p1|" /var/derivedtab.kept >$table
+	exits 10 'the disk under a partition of the table is refused' derived-disk create third /dev/loop0 --yes --force
+	sed "s|/dev/vdc|/dev/loop0|" /var/derivedtab.kept >$table
+	exits 10 'a partition of a disk of the table is refused' derived-disk create third /dev/loop0p1 --yes --force
+	sed "s|/dev/vdc|/dev/loop0|; s|\$|,mistake|" /var/derivedtab.kept >$table
+	exits 10 'a disk of a malformed line is refused' derived-disk create third /dev/loop0 --yes --force
+	partx -d /dev/loop0
+	restore_table
+	# A partition table, seen only with the key.
+	exits 0 'a disk without a file system' derived-disk create third /dev/loop0 --yes --force
+	partition /dev/mapper/third
+	derived-disk close third >/dev/null
+	restore_table
+	exits 10 'a partition table under the key is found' derived-disk create third /dev/loop0 --yes
+	like 'and named' "$out" 'carries: dos'
+	dd_ if=/dev/zero of=/dev/loop0 bs=1M count=1
+
 	# Partitions in noise (field report 16): the kernel believes in them, and blkid does not.
 	dd_ if=/dev/vdc of=/var/first-sector bs=512 count=1
 	partition /dev/vdc
@@ -317,6 +344,9 @@ three /dev/disk/by-partuuid/12-34 initramfs x -"
 	truncate -s 0 $spare
 	truncate -s 96M $spare
 	device=$(loop $spare)
+	sed -i 's/kcv=.*//' $table
+	exits 3 'move needs kcv= or fsuuid=' derived-disk move nas "$device" --version v2 --yes
+	restore_table
 	exits 2 'move needs a change of the key' derived-disk move nas "$device" --yes
 	exits 2 'move to itself is refused' derived-disk move nas /dev/vdc --version v2 --yes
 	exits 12 'move asks' derived-disk move nas "$device" --version v2
@@ -340,6 +370,13 @@ three /dev/disk/by-partuuid/12-34 initramfs x -"
 	like 'the mappings of the killed move are left' "$(dmsetup ls)" '^derived-moved-nas'
 	exits 10 'other options: refused' derived-disk move nas "$device" --version v3 --yes
 	like 'with the reason' "$out" 'was interrupted, with other options'
+	head -c 1M "$device" >/var/beginning
+	dd_ if=/dev/zero of="$device" bs=1M count=1 conv=notrunc
+	exits 10 'another disk under that name: refused' derived-disk move nas "$device" --version v2 --yes
+	like 'with the reason' "$out" 'does not carry the beginning of the copy'
+	dd_ if=/var/beginning of="$device" conv=notrunc
+	# The table is edited in the meantime: the line is found by what it says.
+	sed -i '1s/.*/# one more\n&/' $table
 	exits 0 'the same again: it goes on' derived-disk move nas "$device" --version v2 --yes
 	note "$out"
 	like 'from where it was' "$out" 'going on at'
