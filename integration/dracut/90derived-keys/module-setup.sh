@@ -7,6 +7,9 @@
 # It is taken by itself if the administrator has chosen a cap PCR ("options derived-keys cap=13" in /etc/modprobe.d).
 # To have it in any case: add_dracutmodules+=" derived-keys ".
 
+# shellcheck source=integration/initramfs/functions
+. "${dracutsysrootdir-}/usr/share/derived-keys/initramfs/functions"
+
 # The files of modprobe.d that have options for the module.
 derived_keys_options() {
 	grep -lsE '^[[:space:]]*options[[:space:]]+derived[-_]keys[[:space:]]' \
@@ -32,11 +35,7 @@ installkernel() {
 	if ! hostonly='' instmods -c derived-keys; then
 		dwarning "derived-keys: the kernel $kernel has no module derived-keys, so it will have no capped keys"
 	fi
-	hostonly='' instmods '=drivers/char/tpm'
-	# A TPM on SPI or I2C, as on many arm64 machines, needs the driver of the bus.  In a host-only initramfs: the loaded
-	# ones.
-	hostonly=$(optional_hostonly) instmods '=drivers/spi'
-	[[ $(uname -m) = @(x86_64|i?86) ]] || hostonly=$(optional_hostonly) instmods '=drivers/i2c/busses'
+	derived_install_tpm_drivers
 }
 
 install() {
