@@ -5,8 +5,8 @@ header.py: read the header of a test: the comment lines that say how it is run.
 A test is a shell script that is run inside a virtual machine. These lines can be in its header:
 
     # vm: boot tpm=NAME [timeout=SECONDS] [cpus=N] [args="words for the kernel's command line"]
-               [memory=MIB] [init=systemd] [initrd=initramfs-tools|dracut] [proxy="RULE..."]
-               [image=builtin|noima]
+               [memory=MIB] [init=systemd] [initrd=initramfs-tools|dracut|dracut-no-systemd]
+               [proxy="RULE..."] [image=builtin|noima]
           One line for each boot, in order. The script runs in each boot, with $BOOT = 1, 2, ...
           The disk and the TPMs keep their state from boot to boot of one test.
           tpm=
@@ -18,8 +18,11 @@ A test is a shell script that is run inside a virtual machine. These lines can b
           starts with two CPUs may fail when it patches its own code.
           init=systemd: process 1 is systemd, and one of its services runs the script.
           initrd=initramfs-tools: Debian's mkinitramfs makes the initramfs, with the module (cap=13),
-          integration/initramfs-tools and examples/initramfs-tools in it (tests/vm/initramfs).
-          initrd=dracut: dracut makes it, with systemd, the module (cap=13) and integration/dracut in it.
+          integration/initramfs-tools and an /etc/derivedtab in it (tests/vm/initramfs).
+          initrd=dracut: dracut makes it, with systemd, the module (cap=13), integration/dracut and an
+          /etc/derivedtab in it. initrd=dracut-no-systemd: the same without systemd.
+          In each, args="rdinit=/guest-early ..." gives another derivedtab, or makes the TPM or the disk come
+          late (tests/vm/guest-early). args="root=..." is another root file system, which needs no /usr.
           proxy="CreatePrimary:delay=300 HMAC@2-:rc=0x101": the TPM is reached through
           tests/vm/tpm-proxy, which delays, refuses or changes its answers by these rules.
           image=builtin: the kernel "debug" with the module built in. image=noima: the same without IMA.
@@ -61,6 +64,7 @@ TREE = os.path.dirname(os.path.dirname(HERE))
 TEST_DIRS = ("e2e", "attack", "stress", "bench", "debug")	# "run" runs these if no test is named
 NAMED_DIRS = (*TEST_DIRS, "demo", "selftest")	# find_test() looks for a name in these
 DEBUG = "debug"				# the kernel of tests/vm/debug-kernel
+INITRDS = ("", "initramfs-tools", "dracut", "dracut-no-systemd")	# tests/vm/initramfs makes them
 TIMEOUT = 180				# seconds for a boot, from power on to power off
 MEMORY = 1024				# MiB
 
@@ -77,7 +81,7 @@ class Boot:
         self.tpm, self.args, self.timeout, self.cpus = tpm, args, int(timeout), int(cpus)
         self.memory = int(memory)
         self.proxy = proxy.split()	# rules for tests/vm/tpm-proxy
-        if init not in ("", "systemd") or initrd not in ("", "initramfs-tools", "dracut"):
+        if init not in ("", "systemd") or initrd not in INITRDS:
             raise ValueError("unknown init or initrd")
         if image not in ("", "builtin", "noima"):
             raise ValueError("unknown image")
@@ -85,7 +89,9 @@ class Boot:
         if init:
             self.args += f" vm_init={init}"
         if initrd:
-            self.args += " root=/dev/vda rw rootfstype=ext4 fsck.mode=skip init=/derived/tests/vm/guest-init"
+            if not re.search(r"(?<!\S)root=", self.args):
+                self.args += " root=/dev/vda"
+            self.args += " rw rootfstype=ext4 fsck.mode=skip init=/derived/tests/vm/guest-init"
 
 
 class Test:
