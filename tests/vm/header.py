@@ -5,8 +5,8 @@ header.py: read the header of a test: the comment lines that say how it is run.
 A test is a shell script that is run inside a virtual machine. These lines can be in its header:
 
     # vm: boot tpm=NAME [timeout=SECONDS] [cpus=N] [args="words for the kernel's command line"]
-               [memory=MIB] [init=systemd] [initrd=initramfs-tools|dracut|dracut-no-systemd]
-               [proxy="RULE..."] [image=builtin|noima]
+               [memory=MIB] [init=systemd] [off=systemd] [usb=yes]
+               [initrd=initramfs-tools|dracut|dracut-no-systemd] [proxy="RULE..."] [image=builtin|noima]
           One line for each boot, in order. The script runs in each boot, with $BOOT = 1, 2, ...
           The disk and the TPMs keep their state from boot to boot of one test.
           tpm=
@@ -17,6 +17,8 @@ A test is a shell script that is run inside a virtual machine. These lines can b
           cpus=2 needs args="maxcpus=1", and the script brings up the second CPU. Under TCG, a kernel that
           starts with two CPUs may fail when it patches its own code.
           init=systemd: process 1 is systemd, and one of its services runs the script.
+          off=systemd: after the script, systemd stops its units before the machine is powered off. Without
+          this, everything is stopped and powered off at once.
           initrd=initramfs-tools: Debian's mkinitramfs makes the initramfs, with the module (cap=13),
           integration/initramfs-tools and an /etc/derivedtab in it (tests/vm/initramfs).
           initrd=dracut: dracut makes it, with systemd, the module (cap=13), integration/dracut and an
@@ -26,6 +28,7 @@ A test is a shell script that is run inside a virtual machine. These lines can b
           proxy="CreatePrimary:delay=300 HMAC@2-:rc=0x101": the TPM is reached through
           tests/vm/tpm-proxy, which delays, refuses or changes its answers by these rules.
           image=builtin: the kernel "debug" with the module built in. image=noima: the same without IMA.
+          usb=yes: there is a USB controller, "usb" in QEMU, to which the observer can plug something.
     # vm: observer FILE
           A program beside the script. It runs on the host while the machine runs, and starts anew for each
           boot. The machine's fourth serial line is its stdin and stdout: with ask_observer() of
@@ -77,7 +80,7 @@ class Boot:
     """A "# vm: boot" line."""
 
     def __init__(self, tpm, args="", timeout=TIMEOUT, cpus=1, init="", initrd="", proxy="",
-                 memory=MEMORY, image=""):
+                 memory=MEMORY, image="", off="", usb=""):
         self.tpm, self.args, self.timeout, self.cpus = tpm, args, int(timeout), int(cpus)
         self.memory = int(memory)
         self.proxy = proxy.split()	# rules for tests/vm/tpm-proxy
@@ -85,9 +88,13 @@ class Boot:
             raise ValueError("unknown init or initrd")
         if image not in ("", "builtin", "noima"):
             raise ValueError("unknown image")
-        self.initrd, self.image = initrd, image
+        if off not in ("", init) or usb not in ("", "yes"):
+            raise ValueError("unknown off or usb")
+        self.initrd, self.image, self.usb = initrd, image, usb
         if init:
             self.args += f" vm_init={init}"
+        if off:
+            self.args += f" vm_off={off}"
         if initrd:
             if not re.search(r"(?<!\S)root=", self.args):
                 self.args += " root=/dev/vda"

@@ -154,7 +154,8 @@ class Observer:
             "-object", f"memory-backend-file,id=ram,size={kernel.memory(boot)}M,mem-path={ram},share=on",
             "-machine", "memory-backend=ram", "-qmp", f"unix:{qmp},server=on,wait=off",
             "-chardev", f"socket,id=serial3,fd={self.channel.fileno()}",
-            "-device", "isa-serial,chardev=serial3,index=3"]
+            "-device", "isa-serial,chardev=serial3,index=3",
+            *(["-device", "qemu-xhci,id=usb"] if boot.usb else [])]
         environment = {"VM_RAM": ram, "VM_QMP": qmp, "VM_TPM_LOG": os.path.join(logs, "swtpm.log"),
                        "VM_TPM_PID": os.path.join(work, "tpm.pid"),
                        "VM_TPM_PROXY": os.path.join(work, "tpm-proxy.orders"),
