@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# sshd.sh: Debian's sshd with a host key that examples/ssh-host-key makes at each start.
+# sshd.sh: Debian's sshd with a host key that integration/ssh makes at each start.
 #
 # In boot 1 sshd is started by hand. In boot 2 systemd starts it, also by sockets. Boot 3 is on another
 # machine.
@@ -14,8 +14,10 @@
 . "$DERIVED/tests/lib/lib.sh"
 
 plan_later
-example=$DERIVED/examples/ssh-host-key
+program=/usr/libexec/derived-keys/derived-ssh-host-key
+config=/etc/ssh/sshd_config.d/derived-ssh-host-key.conf
 host_key=/run/ssh-host-key/ssh_host_ed25519_key
+units=(ssh sshd ssh@ sshd@ sshd-unix-local@ sshd-unix-export@ sshd-vsock@)	# all that start an sshd, in Debian or elsewhere
 notes=/var/sshd
 
 scan() { ssh-keyscan -q -T 60 127.0.0.1 2>/dev/null; }
@@ -27,7 +29,7 @@ client() {
 }
 start_by_hand() {
 	mkdir -p /run/sshd
-	ok 'the host key is made' derived-ssh-host-key
+	ok 'the host key is made' $program make
 	ok 'sshd starts' /usr/sbin/sshd -E /run/sshd.log
 	until grep -q 'Server listening' /run/sshd.log; do sleep 0.1; done
 }
@@ -40,12 +42,18 @@ case $BOOT in
 1)
 	mkdir $notes
 	install_module
-	# The commands of the example, without those that need systemd.
-	sed -n 's/^#\t//p' "$example/derived-ssh-host-key" | grep -v ^systemctl >$notes/install
-	like 'the example says how to install it' "$(cat $notes/install)" '^rm -f /etc/ssh/ssh_host_'
-	# shellcheck disable=SC2016
-	ok 'the commands of the example install it' sh -ec 'cd "$1" && . "$2"' sh "$example" $notes/install
-	ok 'the service is enabled' systemctl enable derived-ssh-host-key.service
+	# Where a package puts the files.
+	install -D -m 755 "$DERIVED/integration/ssh/derived-ssh-host-key" $program
+	install -m 644 "$DERIVED/integration/ssh/derived-ssh-host-key.service" /usr/lib/systemd/system/
+	for unit in "${units[@]}"; do
+		install -D -m 644 "$DERIVED/integration/ssh/after-derived-ssh-host-key.conf" \
+			"/usr/lib/systemd/system/$unit.service.d/after-derived-ssh-host-key.conf"
+	done
+	ok 'after the installation, sshd has its old keys' /usr/sbin/sshd -G
+	unlike 'it does not know of the new key' "$out" "$host_key"
+	# Without systemd: what "enable" does.
+	echo "HostKey $host_key" >$config
+	rm -f /etc/ssh/ssh_host_*
 	ssh-keygen -q -t ed25519 -N '' -f $notes/client
 	ssh-keygen -q -t ed25519 -N '' -f $notes/stranger
 	mkdir -p /root/.ssh
@@ -84,10 +92,41 @@ print(public.public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH).decode())'
 2)
 	systemctl start systemd-user-sessions.service	# otherwise users may not log in yet
 
+	# What the package has installed does nothing yet.
+	rm $config
+	ssh-keygen -q -A
+	is 'before "enable", the unit is not enabled' "$(systemctl is-enabled derived-ssh-host-key.service)" disabled
+	ok 'sshd starts without it' systemctl start ssh.service
+	unlike 'with its old keys' "$(scan)" "$(cut -d' ' -f3 $notes/known_hosts)"
+	is 'the unit was not started' "$(systemctl is-active derived-ssh-host-key.service)" inactive
+	systemctl stop ssh.service
+	mkdir -p /run/systemd/system/derived-ssh-host-key.service.d
+	printf '%s\n' '[Service]' ExecStart= ExecStart=false >/run/systemd/system/derived-ssh-host-key.service.d/fails.conf
+	fails_with 'if no key can be made, "enable" fails' 'nothing was changed' $program enable
+	fails 'then sshd keeps its keys' test -e $config
+	is 'and the unit is not enabled' "$(systemctl is-enabled derived-ssh-host-key.service)" disabled
+	rm -r /run/systemd/system/derived-ssh-host-key.service.d
+	sed -i 's/^Include/#&/' /etc/ssh/sshd_config
+	fails_with 'if sshd does not read the directory, "enable" fails' 'must include' $program enable
+	fails 'then it leaves nothing behind' test -e $config
+	sed -i 's/^#Include/Include/' /etc/ssh/sshd_config
+	ok '"enable" succeeds' $program enable
+	like 'it shows the fingerprint' "$out" "$(ssh-keygen -l -f $notes/known_hosts | cut -d' ' -f2)"
+	rm /etc/ssh/ssh_host_*
+	ok '"enable" succeeds a second time' $program enable
+	ok '"disable" succeeds' $program disable
+	like 'it says that sshd has no key then' "$out" 'sshd has no host key now'
+	is 'then the unit is not enabled' "$(systemctl is-enabled derived-ssh-host-key.service)" disabled
+	fails 'then sshd has its old configuration' test -e $config
+	ok '"enable" succeeds after that' $program enable
+	is 'the unit is enabled' "$(systemctl is-enabled derived-ssh-host-key.service)" enabled
+	systemctl stop derived-ssh-host-key.service
+	umount ${host_key%/*}
+
 	# Two sockets: one of systemd-ssh-generator, and one as Fedora and other distributions have
 	# it. A connection comes before the key exists: the key is made only when /run/make-it
 	# exists.
-	unit_dir=/run/systemd/system drop_in=wait-for-derived-ssh-host-key.conf
+	unit_dir=/run/systemd/system drop_in=after-derived-ssh-host-key.conf
 	mkdir $unit_dir/derived-ssh-host-key.service.d
 	cat >$unit_dir/derived-ssh-host-key.service.d/slow.conf <<'END'
 [Service]
@@ -126,7 +165,7 @@ END
 
 	# Without the drop-ins, connections do not wait for the key.
 	mkdir /run/drop-ins
-	mv /etc/systemd/system/ssh*.service.d /run/drop-ins/
+	mv /usr/lib/systemd/system/ssh*.service.d /run/drop-ins/
 	systemctl daemon-reload
 	systemctl start --no-block derived-ssh-host-key.service
 	for number in 0 1; do
@@ -134,18 +173,18 @@ END
 			'Connection (closed|reset) by'
 	done
 	like 'without the drop-ins, sshd has no key' "$(journalctl -b --no-pager)" 'no hostkeys available'
-	mv /run/drop-ins/* /etc/systemd/system/
+	mv /run/drop-ins/* /usr/lib/systemd/system/
 	touch /run/make-it
 	until_is active systemctl show -P ActiveState derived-ssh-host-key.service
 
-	# All units that start an sshd, in Debian or elsewhere.
-	for unit in ssh sshd ssh@ sshd@ sshd-unix-local@ sshd-unix-export@ sshd-vsock@; do
+	for unit in "${units[@]}"; do
 		[ -n "$(systemctl cat "${unit/@/@1}.service" 2>/dev/null)" ] ||
-			printf '[Service]\nExecStart=/usr/sbin/sshd -i\n' >$unit_dir/$unit.service
+			printf '[Service]\nExecStart=/usr/sbin/sshd -i\n' >"$unit_dir/$unit.service"
 		systemctl daemon-reload
 		is "$unit.service waits for the key" "$(systemctl show -P After "${unit/@/@1}.service" | tr ' ' '\n' |
 			grep '^derived')" derived-ssh-host-key.service
-		ok "$unit.service has the drop-in" test -e /etc/systemd/system/$unit.service.d/$drop_in
+		like "$unit.service wants the key" "$(systemctl show -P Wants "${unit/@/@1}.service")" 'derived-ssh-host-key\.service'
+		ok "$unit.service has the drop-in" test -e "/usr/lib/systemd/system/$unit.service.d/$drop_in"
 	done
 	systemctl stop sshd.socket sshd-unix-local.socket derived-ssh-host-key.service
 	umount ${host_key%/*}
@@ -162,10 +201,10 @@ END
 
 	ok 'sshd is stopped' systemctl stop ssh.service derived-ssh-host-key.service
 	umount ${host_key%/*}
-	sed -i "s/^request=.*/request='bogus'/" /usr/local/sbin/derived-ssh-host-key
+	sed -i "s/^request=.*/request='bogus'/" $program
 	fails 'without a host key, sshd does not start' systemctl start ssh.service
 	is 'without a host key, there is no file of that name' "$(ls -A ${host_key%/*})" ''
-	sed -i "s/^request=.*/request='32 path ssh-host-key v1'/" /usr/local/sbin/derived-ssh-host-key
+	sed -i "s/^request=.*/request='32 path ssh-host-key v1'/" $program
 	;;
 3)
 	start_by_hand
