@@ -105,9 +105,9 @@ dev-mapper-c.device.requires/derived-disk@c.service
 dev-mapper-d.device.d/50-derivedtab.conf
 dev-mapper-d.device.requires/derived-disk@d.service
 dev-sdd.device.wants/derived-disk@d.service
-local-fs.target.requires/derived-disk@a.service
-local-fs.target.requires/derived-disk@d.service
+local-fs.target.wants/derived-disk@a.service
 local-fs.target.wants/derived-disk@b\x2d1.service
+local-fs.target.wants/derived-disk@d.service
 srv-a.mount.d/50-derivedtab.conf
 srv-a\x202.mount.d/50-derivedtab.conf
 srv-auto.mount.d/50-derivedtab.conf'

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# services.sh: a derived key and dm-crypt in systemd services: the right keyring, and the NAS at boot.
+# services.sh: a derived key and dm-crypt in systemd services: the right keyring, and a disk at boot.
+# derivedtab-systemd.sh has the rest of disks at boot.
 #
 # Does dmsetup find the logon twin that keyctl request2 has made in a keyring? This is measured below;
 # the results are the same with and without User=:
@@ -13,7 +14,7 @@
 #	KeyringMode=inherit	no	yes	no	yes			yes
 #	after a login (PAM)	yes	yes	no	yes			yes
 #
-#	*) keyctl session - sh -c 'keyctl request2 ... @s && dmsetup ...': what derived-nas does
+#	*) keyctl session - sh -c 'keyctl request2 ... @s && dmsetup ...': what derived-disk does
 #
 # "private" is systemd's default: the service has a session keyring of its own, without a link to
 # @u. keyctl can still put keys into @u there, but no process of the service finds them ("keyctl
@@ -41,39 +42,34 @@ as_1000='User=user AmbientCapabilities=CAP_SYS_ADMIN CAP_DAC_OVERRIDE'
 case $BOOT in
 1)
 	install_module
-	install -m 755 "$DERIVED/examples/derived-nas" /usr/local/sbin/
-	install -m 644 "$DERIVED/examples/systemd/derived-nas.service" /etc/systemd/system/
-	sed 's|^DEVICE=.*|DEVICE=/dev/vdc|' "$DERIVED/examples/derived-nas.conf" >/etc/derived-nas.conf
+	install -m 755 "$DERIVED/tools/derived-disk" /usr/sbin/
+	install -m 644 "$DERIVED/integration/systemd/derived-disk@.service" /usr/lib/systemd/system/
+	install -m 755 "$DERIVED/integration/systemd/derived-disk-generator" /usr/lib/systemd/system-generators/
 	mkdir /srv/nas
-	echo '/dev/mapper/nas /srv/nas ext4 nofail,x-systemd.requires=derived-nas.service 0 2' >>/etc/fstab
+	echo '/dev/mapper/nas /srv/nas ext4 nofail 0 2' >>/etc/fstab
 
 	export DM_DISABLE_UDEV=1	# no udev runs here: dmsetup makes and removes the device nodes itself
-	ok 'the disk is opened from a shell' derived-nas open
-	kcv=${out##*kcv:}
-	ok 'a file system is made on the disk' mkfs.ext4 -q /dev/mapper/nas
+	ok 'the disk is made from a shell' derived-disk create nas /dev/vdc --mkfs ext4 --purpose nas-disk --yes
 	ok 'the file system is mounted' mount /dev/mapper/nas /srv/nas
 	echo 'what is on the NAS' >/srv/nas/file
 	umount /srv/nas
-	ok 'the disk is closed' derived-nas close
-	sed -i "s/^KCV=.*/KCV=$kcv/" /etc/derived-nas.conf
-	like 'the check value is in the configuration' "$(cat /etc/derived-nas.conf)" '^KCV=[0-9a-f]{16}$'
-	ok 'the service is enabled' systemctl enable derived-nas.service
+	ok 'the disk is closed' derived-disk close nas
 	;;
 2)
 	is 'process 1 is systemd' "$(cat /proc/1/comm)" systemd
-	is 'systemd opened the disk at boot' "$(systemctl is-active derived-nas.service)" active
+	is 'systemd opened the disk at boot' "$(systemctl is-active derived-disk@nas.service)" active
 	systemctl start srv-nas.mount		# the mount may not be finished yet
 	is 'systemd mounted the disk' "$(findmnt -n -o SOURCE /srv/nas)" /dev/mapper/nas
 	is 'the file is on the disk' "$(cat /srv/nas/file)" 'what is on the NAS'
 	unlike 'the key of the disk is gone' "$(cat /proc/keys)" 'nas'
-	ok 'the service stops' systemctl stop derived-nas.service
+	ok 'the service stops' systemctl stop derived-disk@nas.service
 	fails 'the disk is unmounted and closed then' dmsetup info nas
 	ok 'starting the mount opens the disk again' systemctl start srv-nas.mount
 	is 'the file is on the disk as before' "$(cat /srv/nas/file)" 'what is on the NAS'
-	systemctl stop derived-nas.service
-	sed -i 's/^KCV=.*/KCV=0123456789abcdef/' /etc/derived-nas.conf
-	fails 'with a wrong check value, the service fails' systemctl start derived-nas.service
-	like 'with a wrong check value, the service says why' "$(journalctl -b --no-pager -u derived-nas.service)" 'no key, so nas is not opened'
+	systemctl stop derived-disk@nas.service
+	sed -i 's/kcv=[0-9a-f]*/kcv=0123456789abcdef/' /etc/derivedtab
+	fails 'with a wrong check value, the service fails' systemctl start derived-disk@nas.service
+	like 'with a wrong check value, the service says why' "$(journalctl -b --no-pager -u derived-disk@nas.service)" 'another key for "nas" than the one with kcv=0123456789abcdef'
 	fails 'with a wrong check value, the disk stays closed' dmsetup info nas
 
 	cells=$DERIVED/tests/e2e/keyring-cells
@@ -103,7 +99,7 @@ inherit yes ``KeyringMode=inherit``
 END
 	done
 	is 'the row is right: after a login' "$("$cells" login)" "$(documented row 'the script runs' "after a login of root's")"
-	like 'KeyringMode=private is the default' "$(systemctl show -p KeyringMode derived-nas.service)" 'KeyringMode=private'
+	like 'KeyringMode=private is the default' "$(service -- sh -c 'systemctl show -p KeyringMode "$(cut -d/ -f3 /proc/self/cgroup)"')" 'KeyringMode=private'
 	# shellcheck disable=SC2016
 	is 'KeyringMode=private: with a link to @u, the keys in @u are found' \
 		"$(service -- sh -c 'keyctl link @u @s; exec "$1" linked' sh "$cells")" 'yes yes no yes'
