@@ -99,7 +99,7 @@ inherit yes ``KeyringMode=inherit``
 END
 	done
 	is 'the row is right: after a login' "$("$cells" login)" "$(documented row 'the script runs' "after a login of root's")"
-	like 'KeyringMode=private is the default' "$(service -- sh -c 'systemctl show -p KeyringMode "$(cut -d/ -f3 /proc/self/cgroup)"')" 'KeyringMode=private'
+	like 'KeyringMode=private is the default' "$(systemctl show -p KeyringMode systemd-journald.service)" 'KeyringMode=private'
 	# shellcheck disable=SC2016
 	is 'KeyringMode=private: with a link to @u, the keys in @u are found' \
 		"$(service -- sh -c 'keyctl link @u @s; exec "$1" linked' sh "$cells")" 'yes yes no yes'
