@@ -221,7 +221,10 @@ srv-auto.mount.d/50-derivedtab.conf'
 	done
 	umount '/srv/my media' && derived-disk close media-1
 	is 'after a disk was closed by hand, its unit is inactive' "$(in_time inactive state "$media_disk")" inactive
+	began=$SECONDS
 	ok 'its mount by UUID= opens the disk, too' systemctl start "$media_mount"
+	[ $((SECONDS - began)) -lt 60 ]
+	tap_point $? 'this took no timeout, either' "$((SECONDS - began)) s"
 
 	for round in 1 2; do
 		ok "the unit is restarted ($round)" systemctl restart derived-disk@nas.service
@@ -271,8 +274,9 @@ srv-auto.mount.d/50-derivedtab.conf'
 	for serial in nas media; do
 		ask_observer pull $serial >/dev/null
 		until [ ! -e "$(by_id $serial)" ]; do sleep 0.1; done
-		ask_observer plug $serial >/dev/null
 	done
+	ask_observer plug nas >/dev/null
+	ask_observer plug media >/dev/null
 	is 'in their right places, both are mounted' "$(in_time active state srv-nas.mount) $(in_time active state "$media_mount")" 'active active'
 	is 'with the right files' "$(cat /srv/nas/file '/srv/my media/file')" $'the file on nas\nthe file on media-1'
 	echo 'written before the shutdown' >/srv/nas/late
